@@ -1,0 +1,43 @@
+# An index of plain go commands. `make help` lists the targets; each recipe is
+# what you would type yourself.
+
+GO       ?= go
+FUZZTIME ?= 3s
+VERSION  ?=
+
+.PHONY: help build test race-ready format vet check-specs fuzz bench lint clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/runner, one static binary (VERSION=1.2.3 names a release)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w$(if $(VERSION), -X main.version=$(VERSION))" -o bin/runner ./cmd/runner
+
+test: race-ready format vet check-specs ## everything, as CI runs it: format, vet, specs, tests with the race detector, fuzz
+	$(GO) test -race ./...
+	@$(MAKE) --no-print-directory fuzz
+
+# The race detector is written in C++ and linked by the C compiler.
+race-ready:
+	@command -v "$$($(GO) env CC)" >/dev/null || { echo "make test needs a C compiler for the race detector: apt-get install gcc libc6-dev" >&2; exit 1; }
+
+format: ## fail on Go files that gofmt would change
+	@changed="$$(gofmt -l .)"; test -z "$$changed" || { echo "not formatted, run gofmt -w on:" $$changed >&2; exit 1; }
+
+vet: ## go vet
+	$(GO) vet ./...
+
+check-specs: ## every fault of the specs of this repository
+	$(GO) run ./cmd/runner check specs/*.yaml
+
+fuzz: ## every fuzz target for FUZZTIME, one after the other (FUZZTIME=1m)
+	@GO="$(GO)" .ci/fuzz "$(FUZZTIME)"
+
+bench: ## the benchmarks, with allocations
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+lint: format vet ## format, vet and staticcheck (downloads staticcheck)
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+clean: ## remove what builds and runs have left
+	rm -rf bin results coverage.out

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tollgate/internal/expr"
+	"tollgate/pkg/exec"
+	"tollgate/pkg/spec"
+)
+
+// A finding is what check has to say about one place of a spec.
+type finding struct {
+	spec.Fault
+	Severity string `json:"severity"`
+}
+
+// The severities.
+const (
+	severe = "error"   // exit code 5
+	mild   = "warning" // exit code 0
+)
+
+// checked is a spec file and what was found in it.
+type checked struct {
+	file     string
+	profiles int
+	findings []finding
+}
+
+func (c *checked) faulty() bool {
+	return slices.ContainsFunc(c.findings, func(f finding) bool { return f.Severity == severe })
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	var format, profile string
+	printers := map[string]func([]checked) error{
+		"text": a.printFindings, "json": a.printFindingsJSON, "github": a.printAnnotations,
+	}
+	cmd := &cobra.Command{
+		Use:   "check SPEC...",
+		Short: "Find every fault of specs, at file:line:col, and promises that no run can prove",
+		Long: `check reads specs under each of their profiles and prints every fault with its
+place and what to do about it. It also warns of promises that the load of the
+spec can hardly keep or prove, such as a p99 over 120 requests. It sends nothing.`,
+		Example: `  runner check specs/soc.yaml
+  runner check --format github specs/*.yaml`,
+		Args:              takes(1, 1000, "at least one spec"),
+		ValidArgsFunction: specFiles,
+		RunE: func(_ *cobra.Command, args []string) error {
+			show := printers[format]
+			if show == nil {
+				hint := "the formats are text, json and github"
+				if near := expr.Nearest(format, []string{"text", "json", "github"}); near != "" {
+					hint = "did you mean " + near + "?"
+				}
+				return misuse(hint, "--format: there is no format %q", format)
+			}
+			var all []checked
+			bad := 0
+			for _, name := range args {
+				c := a.check(name, profile)
+				if c.faulty() {
+					bad++
+				}
+				all = append(all, c)
+			}
+			if err := show(all); err != nil {
+				return err
+			}
+			if bad > 0 {
+				reason := fmt.Sprintf("%d of %d specs are not sound", bad, len(args))
+				return &fault{exit: state{badSpec: []string{reason}}.exit(), told: true}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "`form` of the output: text, json or github (annotations)")
+	cmd.Flags().StringVar(&profile, "profile", "", "warn for the profile of this `name` alone (faults are found in all)")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json", "github"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("profile", a.completeProfiles)
+	return cmd
+}
+
+// check reads one spec: the file as it stands, and then each of its profiles.
+func (a *app) check(name, profile string) checked {
+	c := checked{file: name}
+	src, err := readSpec(name)
+	if err != nil {
+		var f *fault
+		errors.As(err, &f) // readSpec knows no other
+		reason := strings.TrimPrefix(f.Error(), name+": ")
+		c.findings = []finding{{spec.Fault{Pos: spec.Pos{File: name}, Msg: reason, Hint: f.hint}, severe}}
+		return c
+	}
+	s, faults := spec.Parse(name, src.text, spec.Options{Profile: profile, Env: a.env})
+	if faults != nil {
+		for _, f := range faults {
+			c.findings = append(c.findings, finding{f, severe})
+		}
+		return c
+	}
+	a.keepSecret(s)
+	c.profiles = len(s.Profiles)
+	variants := []string{profile}
+	if profile == "" {
+		variants = append(variants, s.Profiles...)
+	}
+	lines := strings.Split(string(src.text), "\n")
+	descriptors := maxConnections()
+	for _, variant := range variants {
+		s, faults := spec.Parse(name, src.text, spec.Options{Profile: variant, Env: a.env})
+		if faults != nil {
+			continue // Parse has looked at all profiles above
+		}
+		for _, d := range misgivings(s, descriptors) {
+			f := finding{spec.Fault{Pos: d.pos, Msg: d.msg, Hint: d.hint}, mild}
+			if known := slices.ContainsFunc(c.findings, func(g finding) bool { return g.Line == f.Line && strings.HasPrefix(g.Msg, f.Msg) }); known {
+				continue // the file as it stands has the same
+			}
+			if variant != "" {
+				f.Msg += " (in profile " + variant + ")"
+			}
+			if n := f.Line - 1; n >= 0 && n < len(lines) {
+				f.Source = strings.TrimSuffix(lines[n], "\r")
+			}
+			c.findings = append(c.findings, f)
+		}
+	}
+	slices.SortStableFunc(c.findings, func(f, g finding) int {
+		return cmp.Or(cmp.Compare(f.Line, g.Line), cmp.Compare(f.Col, g.Col))
+	})
+	return c
+}
+
+// misgivings are the doubts about a spec, and what this machine cannot do.
+func misgivings(s *spec.Spec, descriptors int) []doubt {
+	p, err := exec.Compile(s, exec.Options{})
+	if err != nil {
+		return []doubt{{spec.Pos{File: s.File, Line: 1, Col: 1}, err.Error(), ""}}
+	}
+	out := doubts(p, assumedLatency)
+	if _, err := exec.Compile(s, exec.Options{MaxConnections: descriptors}); err != nil {
+		out = append(out, doubt{spec.Pos{File: s.File, Line: 1, Col: 1}, "on this machine: " + err.Error(), ""})
+	}
+	return out
+}
+
+// printFindings is for people: the place, the line, a caret, and what to do.
+func (a *app) printFindings(all []checked) error {
+	for _, c := range all {
+		var faults spec.Faults
+		for _, f := range c.findings {
+			if f.Severity == mild {
+				f.Msg = "warning: " + f.Msg
+			}
+			faults = append(faults, f.Fault)
+		}
+		if err := faults.Format(a.out); err != nil {
+			return err
+		}
+		if c.faulty() {
+			continue
+		}
+		profiles := ""
+		if c.profiles > 0 {
+			profiles = fmt.Sprintf(", with %s", counted(c.profiles, "profile"))
+		}
+		fmt.Fprintf(a.out, "%s: sound%s\n", c.file, profiles)
+	}
+	return nil
+}
+
+// printFindingsJSON prints one list of all findings.
+func (a *app) printFindingsJSON(all []checked) error {
+	list := []finding{}
+	for _, c := range all {
+		list = append(list, c.findings...)
+	}
+	return writeJSON(a.out, list)
+}
+
+// printAnnotations prints the workflow commands that GitHub shows beside the
+// lines of a change.
+func (a *app) printAnnotations(all []checked) error {
+	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	for _, c := range all {
+		for _, f := range c.findings {
+			msg := f.Msg
+			if f.Hint != "" {
+				msg += "\nhint: " + f.Hint
+			}
+			fmt.Fprintf(a.out, "::%s file=%s,line=%d,col=%d::%s\n", f.Severity, property.Replace(f.File), max(f.Line, 1), max(f.Col, 1), data.Replace(msg))
+		}
+	}
+	return nil
+}
+
+// counted writes 1 profile, 2 profiles.
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return countText(float64(n)) + " " + what
+}

@@ -1,0 +1,346 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
+	"github.com/spf13/cobra"
+
+	"tollgate/pkg/exec"
+	"tollgate/pkg/spec"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var l load
+	var latency string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "plan SPEC",
+		Short: "Show what a run would do; sends nothing",
+		Long: `plan shows the load over time, how many requests each row of the report may
+expect, how many each promise will see, and how many connections and files the
+run needs. It sends nothing, and asks no target anything.`,
+		Example: `  runner plan specs/soc.yaml
+  runner plan specs/soc.yaml --profile spike --latency 300ms`,
+		Args:              takes(1, 1, "a spec"),
+		ValidArgsFunction: specFiles,
+		RunE: func(_ *cobra.Command, args []string) error {
+			assumed, err := quantity("latency", latency, spec.ParseDuration)
+			if err != nil {
+				return err
+			}
+			src, err := readSpec(args[0])
+			if err != nil {
+				return err
+			}
+			descriptors := maxConnections()
+			p, err := a.plan(src, &l, descriptors)
+			if err != nil {
+				return err
+			}
+			o := outlook{plan: p, forecast: p.Forecast(assumed), doubts: doubts(p, assumed), files: descriptors + spareFiles}
+			if asJSON {
+				return writeJSON(a.out, o.document())
+			}
+			_, err = a.out.Write(o.text(l.flags.Changed("random-seed")))
+			return err
+		},
+	}
+	l.addFlags(cmd.Flags())
+	cmd.Flags().StringVar(&latency, "latency", assumedLatency.String(), "`time` that every answer is assumed to take")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	_ = cmd.RegisterFlagCompletionFunc("profile", a.completeProfiles)
+	return cmd
+}
+
+// An outlook is what a plan would do, for people and programs.
+type outlook struct {
+	plan     *exec.Plan
+	forecast exec.Forecast
+	doubts   []doubt
+	files    int // that this process may open
+}
+
+func (o *outlook) text(seeded bool) []byte {
+	var b bytes.Buffer
+	f, s := &o.forecast, o.plan.Spec
+	fmt.Fprintf(&b, "%s → %s\n", title(s), s.Target.URL)
+	length := f.Duration.String()
+	if f.Until {
+		length = "at most " + length
+	}
+	fmt.Fprintf(&b, "%s, if every answer takes %s (--latency)", length, f.Latency)
+	if seeded {
+		fmt.Fprintf(&b, ", random seed %d", o.plan.Seed)
+	}
+	b.WriteString("\n\n")
+
+	o.stages(&b)
+	o.rows(&b)
+	o.promises(&b)
+	fmt.Fprintf(&b, "at most %s and %s; this process may open %s\n",
+		counted(f.Connections, "connection"), counted(f.Files, "open file"), countText(float64(o.files)))
+	for _, dropped := range s.Dropped {
+		fmt.Fprintf(&b, "left out: %s\n", dropped)
+	}
+	for _, d := range o.doubts {
+		fmt.Fprintf(&b, "warning: %s\n", d.msg)
+		if d.hint != "" {
+			fmt.Fprintf(&b, "  hint: %s\n", d.hint)
+		}
+	}
+	return b.Bytes()
+}
+
+// stages is the table of the load over time.
+func (o *outlook) stages(b *bytes.Buffer) {
+	header := []string{"stage", "begins", "lasts", "level"}
+	closed := slices.ContainsFunc(o.forecast.Stages, func(st exec.StageForecast) bool { return !st.Open })
+	if closed {
+		for _, pe := range o.plan.Spec.Personas {
+			header = append(header, pe.Name)
+		}
+	}
+	header = append(header, "expected")
+	var rows [][]string
+	var at time.Duration
+	for _, st := range o.forecast.Stages {
+		name := fmt.Sprintf("%s (%s)", st.Name, st.Shape)
+		if st.Name == string(st.Shape) {
+			name = st.Name
+		}
+		for _, pt := range st.Parts {
+			if pt.Over <= 0 {
+				continue
+			}
+			row := []string{name, clockText(at), pt.Over.String(), levelText(st, pt)}
+			if closed {
+				for i := range o.plan.Spec.Personas {
+					cell := ""
+					if i < len(pt.ByPersona) {
+						cell = countText(float64(pt.ByPersona[i]))
+					}
+					row = append(row, cell)
+				}
+			}
+			what := "tasks"
+			if st.Open {
+				what = "arrivals"
+			}
+			row = append(row, aboutText(pt.Expected)+" "+what)
+			rows = append(rows, row)
+			name = ""
+			at += pt.Over
+		}
+	}
+	writeTable(b, header, rows, 1)
+	for _, st := range o.forecast.Stages {
+		if st.Open {
+			fmt.Fprintf(b, "  %s: %s ready before it begins, at most %s\n", st.Name, counted(st.Pool, "user"), countText(float64(st.Most)))
+		}
+	}
+	b.WriteByte('\n')
+}
+
+func levelText(st exec.StageForecast, pt exec.PartForecast) string {
+	level := countText(pt.Level) + " users"
+	if st.Open {
+		level = rateText(pt.Level)
+	}
+	switch {
+	case st.Shape == spec.Pause:
+		return "nobody sends"
+	case pt.Moving:
+		return "to " + level
+	}
+	return level
+}
+
+// rows is the table of what each row of the report may expect.
+func (o *outlook) rows(b *bytes.Buffer) {
+	var rows [][]string
+	for _, r := range o.forecast.Rows {
+		name := r.Name
+		if r.Setup {
+			name += " (set-up)"
+		}
+		rows = append(rows, []string{name, r.Method, aboutText(r.All), aboutText(r.Judged)})
+	}
+	writeTable(b, []string{"request", "method", "expected", "judged"}, rows, 2)
+	b.WriteByte('\n')
+}
+
+// promises is the table of what each promise will see; guards are counted.
+func (o *outlook) promises(b *bytes.Buffer) {
+	var rows [][]string
+	guards := 0
+	for _, c := range o.forecast.Claims {
+		if c.Claim.Guard {
+			guards++
+			continue
+		}
+		text := c.Claim.Objective.Text
+		if c.Claim.Advisory {
+			text += " (advisory)"
+		}
+		rows = append(rows, []string{text, c.Claim.Stage, aboutText(c.Samples)})
+	}
+	if len(rows) > 0 {
+		writeTable(b, []string{"promise", "stage", "requests it sees"}, rows, 2)
+	}
+	if guards > 0 {
+		fmt.Fprintf(b, "  and %s of errors, which the runner adds by itself\n", counted(guards, "implicit guard"))
+	}
+	b.WriteByte('\n')
+}
+
+// aboutText writes an expected number, which is rarely whole.
+func aboutText(n float64) string {
+	switch {
+	case math.IsInf(n, 1):
+		return "as fast as it answers"
+	case n > 0 && n < 10:
+		return strconv.FormatFloat(n, 'f', 1, 64)
+	}
+	return countText(math.Round(n))
+}
+
+// writeTable aligns columns: the first left ones by their left edge, numbers by their right.
+func writeTable(b *bytes.Buffer, header []string, rows [][]string, left int) {
+	align := make(tw.Alignment, len(header))
+	for i := range align {
+		align[i] = tw.AlignRight
+		if i < left {
+			align[i] = tw.AlignLeft
+		}
+	}
+	var out bytes.Buffer
+	t := tablewriter.NewTable(&out,
+		tablewriter.WithEastAsian(tw.Off), // the same columns in every locale
+		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithPadding(tw.Padding{Right: "  ", Overwrite: true}),
+		tablewriter.WithHeaderAlignmentConfig(tw.CellAlignment{PerColumn: align}),
+		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: align}),
+		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
+			Borders:  tw.BorderNone,
+			Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone},
+		})),
+	)
+	t.Header(header)
+	err := t.Bulk(rows)
+	if err == nil {
+		err = t.Render()
+	}
+	if err != nil {
+		panic(err) // a buffer takes everything, and the rows are ours
+	}
+	for line := range strings.Lines(out.String()) {
+		b.WriteString("  " + strings.TrimRight(line, " \n") + "\n")
+	}
+}
+
+// planDocument is what plan --json prints. Durations are seconds.
+type planDocument struct {
+	Version     int          `json:"version"`
+	Name        string       `json:"name"`
+	Profile     string       `json:"profile"`
+	Target      string       `json:"target"`
+	Latency     float64      `json:"latency"` // assumed
+	Duration    float64      `json:"duration"`
+	Until       bool         `json:"until"` // a stage may end earlier
+	Connections int          `json:"connections"`
+	Files       int          `json:"files"`
+	Stages      []planStage  `json:"stages"`
+	Rows        []planRow    `json:"rows"`
+	SLOs        []planSLO    `json:"slos"`
+	Dropped     []string     `json:"dropped"`
+	Warnings    []planDoubts `json:"warnings"`
+}
+
+type planStage struct {
+	Name  string     `json:"name"`
+	Shape string     `json:"shape"`
+	Open  bool       `json:"open"`
+	Pool  int        `json:"pool"` // open: users ready before it begins
+	Most  int        `json:"most"` // open: users that the pool may grow to
+	Parts []planPart `json:"parts"`
+}
+
+type planPart struct {
+	Moving   bool           `json:"moving"`
+	Seconds  float64        `json:"seconds"`
+	Level    float64        `json:"level"` // at its end: users, or arrivals per second
+	Personas map[string]int `json:"personas"`
+	Expected *float64       `json:"expected"` // arrivals or tasks; null: as fast as the target answers
+}
+
+type planRow struct {
+	Name     string   `json:"name"`
+	Method   string   `json:"method"`
+	Setup    bool     `json:"setup"`
+	Expected *float64 `json:"expected"`
+	Judged   *float64 `json:"judged"`
+}
+
+type planSLO struct {
+	SLO      string   `json:"slo"`
+	Stage    string   `json:"stage"`
+	Guard    bool     `json:"guard"`
+	Advisory bool     `json:"advisory"`
+	Requests *float64 `json:"requests"`
+}
+
+type planDoubts struct {
+	Msg  string `json:"msg"`
+	Hint string `json:"hint,omitempty"`
+}
+
+func (o *outlook) document() planDocument {
+	f, s := &o.forecast, o.plan.Spec
+	d := planDocument{
+		Version: 1, Name: s.Name, Profile: s.Profile, Target: s.Target.URL,
+		Latency: f.Latency.Seconds(), Duration: f.Duration.Seconds(), Until: f.Until,
+		Connections: f.Connections, Files: f.Files,
+		Stages: []planStage{}, Rows: []planRow{}, SLOs: []planSLO{},
+		Dropped: append([]string{}, s.Dropped...), Warnings: []planDoubts{},
+	}
+	for _, st := range f.Stages {
+		ps := planStage{Name: st.Name, Shape: string(st.Shape), Open: st.Open, Pool: st.Pool, Most: st.Most, Parts: []planPart{}}
+		for _, pt := range st.Parts {
+			pp := planPart{Moving: pt.Moving, Seconds: pt.Over.Seconds(), Level: pt.Level, Personas: map[string]int{}, Expected: finite(pt.Expected)}
+			for i, n := range pt.ByPersona {
+				pp.Personas[s.Personas[i].Name] = n
+			}
+			ps.Parts = append(ps.Parts, pp)
+		}
+		d.Stages = append(d.Stages, ps)
+	}
+	for _, r := range f.Rows {
+		d.Rows = append(d.Rows, planRow{r.Name, r.Method, r.Setup, finite(r.All), finite(r.Judged)})
+	}
+	for _, c := range f.Claims {
+		d.SLOs = append(d.SLOs, planSLO{c.Claim.Objective.Text, c.Claim.Stage, c.Claim.Guard, c.Claim.Advisory, finite(c.Samples)})
+	}
+	for _, q := range o.doubts {
+		d.Warnings = append(d.Warnings, planDoubts{q.msg, q.hint})
+	}
+	return d
+}
+
+// finite returns a number that JSON can carry, or nil.
+func finite(x float64) *float64 {
+	if math.IsInf(x, 0) || math.IsNaN(x) {
+		return nil
+	}
+	return &x
+}

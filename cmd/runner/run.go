@@ -1,0 +1,330 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tollgate/internal/measure"
+	"tollgate/internal/report"
+	"tollgate/pkg/exec"
+	"tollgate/pkg/slo"
+	"tollgate/pkg/spec"
+)
+
+// runOptions are the flags of a run that do not change the test.
+type runOptions struct {
+	out     string
+	allow   []string
+	loops   int
+	quiet   bool
+	json    bool
+	noColor bool
+	changes []string // what other flags change of the test, as typed
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var l load
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run SPEC",
+		Short: "Load the target as a spec says, judge its promises, write the report",
+		Long: `run asks whether the target is ready, drives the load of the spec, judges the
+spec's promises, and leaves a folder with verdict.json, result.json and
+summary.md. The verdict goes to stdout, progress to stderr. The exit code says
+how it ended: see runner help exit-codes.
+
+SIGINT and SIGTERM end a run early: what is in flight gets two seconds, and a
+partial report is written. The same signal for the third time ends it at once.`,
+		Example: `  runner run specs/soc.yaml
+  runner run specs/soc.yaml --profile spike --out results/spike
+  runner run specs/soc.yaml --target http://soc.test:8000 --users 100 --for 5m
+  runner run specs/soc.yaml --json > verdict.json`,
+		Args:              takes(1, 1, "a spec"),
+		ValidArgsFunction: specFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.interruptible(cmd.Context(), func(ctx context.Context) error {
+				src, err := readSpec(args[0])
+				if err != nil {
+					return err
+				}
+				p, err := a.plan(src, &l, maxConnections())
+				if err != nil {
+					return err
+				}
+				o.changes = l.overrides()
+				return a.run(ctx, p, o)
+			})
+		},
+	}
+	l.addFlags(cmd.Flags())
+	o.addFlags(cmd.Flags())
+	_ = cmd.RegisterFlagCompletionFunc("profile", a.completeProfiles)
+	return cmd
+}
+
+func (o *runOptions) addFlags(fs *pflag.FlagSet) {
+	fs.SortFlags = false
+	fs.StringVar(&o.out, "out", "", "`folder` for the report (default results/NAME-TIME)")
+	fs.StringArrayVar(&o.allow, "allow-host", nil, "send load only to hosts of this `pattern`: *.test.example, 10.0.0.0/8 (repeatable)")
+	fs.IntVar(&o.loops, "loops", 0, "`number` of event loops (default: one for each core)")
+	fs.BoolVar(&o.quiet, "quiet", false, "no progress on stderr")
+	fs.BoolVar(&o.json, "json", false, "print verdict.json instead of the tables")
+	fs.BoolVar(&o.noColor, "no-color", false, "no colours (also: NO_COLOR=1)")
+}
+
+// interruptible runs f under a context that SIGINT and SIGTERM end.
+func (a *app) interruptible(parent context.Context, f func(context.Context) error) error {
+	// A reader of our output that goes away ends its pipe, and not the run.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, release := untilSignal(parent, func() {
+		a.canvas.wipe()
+		os.Exit(int(interrupted))
+	})
+	defer release()
+	return f(ctx)
+}
+
+// run takes a plan all the way to its report and exit code.
+func (a *app) run(ctx context.Context, p *exec.Plan, o runOptions) error {
+	const mostLoops = 1024
+	if o.loops < 0 || o.loops > mostLoops {
+		return misuse("leave it out to have one for each core", "--loops: %d is not between 1 and %d", o.loops, mostLoops)
+	}
+	if o.out == "" {
+		o.out = newFolder(p.Spec.Name, time.Now())
+	}
+	if err := report.Prepare(o.out); err != nil {
+		return &fault{exit: state{notStored: []string{err.Error()}}.exit()}
+	}
+	if !o.quiet {
+		a.announce(p, o)
+	}
+	ended := a.drive(ctx, p, o)
+	doc, f := ended.report(o)
+	if err := report.Write(o.out, doc); err != nil {
+		ended.state.notStored = append(ended.state.notStored, err.Error())
+		doc, f = ended.report(o)
+	}
+	if err := a.tell(doc, ended, o); err != nil {
+		return err
+	}
+	if f.code == pass {
+		return nil
+	}
+	f.told = ended.result != nil && !o.json && len(ended.state.notStored) == 0
+	return f
+}
+
+// newFolder returns a folder for results that does not exist yet.
+func newFolder(name string, now time.Time) string {
+	base := filepath.Join("results", slug(name)+"-"+now.Format("20060102-150405"))
+	for dir, n := base, 2; ; n++ {
+		if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) || n > 1000 {
+			return dir
+		}
+		dir = fmt.Sprintf("%s-%d", base, n)
+	}
+}
+
+// slug returns a name as a part of a path.
+func slug(name string) string {
+	keep := func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
+			return r
+		}
+		return '-'
+	}
+	return strings.Map(keep, name)
+}
+
+// announce says what is about to happen.
+func (a *app) announce(p *exec.Plan, o runOptions) {
+	fmt.Fprintf(a.err, "%s → %s, random seed %d\n", title(p.Spec), p.Spec.Target.URL, p.Seed)
+	fmt.Fprintf(a.err, "stages: %s\n", stagesText(p))
+	if len(o.changes) > 0 {
+		fmt.Fprintf(a.err, "changed: %s\n", strings.Join(o.changes, ", "))
+	}
+	for _, dropped := range p.Spec.Dropped {
+		fmt.Fprintf(a.err, "left out: %s\n", dropped)
+	}
+}
+
+// ending is a run that is over, however far it came.
+type ending struct {
+	plan    *exec.Plan
+	result  *exec.Result // nil: no load was sent
+	address netip.AddrPort
+	started time.Time
+	state   state // but for the verdict, which report fills in
+}
+
+// drive asks whether the target is ready, and loads it.
+func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
+	e := &ending{plan: p, started: time.Now()}
+	addr, err := exec.Preflight(ctx, &p.Spec.Target, exec.PreflightOptions{Allow: o.allow})
+	e.address = addr
+	switch {
+	case ctx.Err() != nil:
+		e.state.interrupted = []string{fmt.Sprintf("%v before the first request: no load was sent", context.Cause(ctx))}
+		return e
+	case errors.Is(err, exec.ErrRefused):
+		e.state.refused = []string{err.Error()}
+		return e
+	case err != nil:
+		e.state.unreachable = []string{err.Error()}
+		return e
+	}
+	progress := func(exec.Progress) {}
+	if !o.quiet {
+		s := newScreen(a.canvas, p, a.live(), a.colored(a.err, o.noColor))
+		defer s.Close()
+		progress = func(now exec.Progress) { s.take(now, ctx.Err() != nil) }
+	}
+	e.result, err = exec.Run(ctx, p, exec.RunOptions{Target: addr, Loops: o.loops, Progress: progress})
+	switch {
+	case err != nil:
+		e.state.internal = []string{err.Error()}
+	case e.result.Interrupted:
+		e.state.interrupted = []string{fmt.Sprintf("%v after %s of %s: the results are partial",
+			context.Cause(ctx), clockText(e.result.Elapsed), clockText(p.Forecast(assumedLatency).Duration))}
+	}
+	return e
+}
+
+// live tells whether a picture can be redrawn in place.
+func (a *app) live() bool {
+	kind, _ := a.env("TERM")
+	ci, _ := a.env("CI")
+	return a.err.terminal() && kind != "" && kind != "dumb" && ci == ""
+}
+
+// colored tells whether a stream is to have colours (see no-color.org).
+func (a *app) colored(p *printer, refused bool) bool {
+	kind, _ := a.env("TERM")
+	none, _ := a.env("NO_COLOR")
+	return p.terminal() && kind != "dumb" && none == "" && !refused
+}
+
+// report judges what there is to judge, and makes the document of it and the
+// fault that it ends in.
+func (e *ending) report(o runOptions) (*report.Document, *fault) {
+	s := e.plan.Spec
+	r := report.Run{
+		Spec: s, Overrides: o.changes, Started: e.started,
+		Generator: report.Generator{
+			Version: buildVersion(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+			Cores: runtime.NumCPU(), Seed: e.plan.Seed,
+		},
+	}
+	if e.address.IsValid() {
+		r.Generator.Address = e.address.String()
+	}
+	res := e.result
+	if res == nil { // nothing was recorded, and so there is no data for any promise
+		res = &exec.Result{Plan: e.plan, Snapshot: measure.NewRecorder(e.plan.Layout).Snapshot()}
+	}
+	r.Snapshot = res.Snapshot
+	claims, evidence := res.Claims()
+	r.Judgement = slo.Judge(claims, evidence, slo.Options{Confidence: s.Confidence.Level, Off: s.Confidence.Off})
+	unpromised(s, &r.Judgement)
+	verdict := e.state
+	verdict.verdict = r.Judgement.Overall
+	if e.result != nil {
+		verdict.unkept = r.Judgement.Reasons
+		verdict.invalid = invalid(res.Snapshot)
+		r.Spans, r.Users = spans(res), users(res)
+		r.Unreached, r.Broke = res.Unreached(), res.Broke
+		r.Started, r.Elapsed, r.Complete = res.Started, res.Elapsed, !res.Interrupted
+		r.Generator.Driver, r.Generator.Loops, r.Generator.RunID = res.Driver, res.Loops, res.RunID
+	}
+	x := verdict.exit()
+	r.ExitCode, r.ExitName, r.Reasons = int(x.code), x.code.String(), x.reasons
+	return report.Build(r), &fault{exit: x}
+}
+
+// unpromised takes a pass away that rests on the implicit guards alone: without
+// an objective that decides, nothing was promised, and nothing is proven.
+func unpromised(s *spec.Spec, j *slo.Judgement) {
+	for _, o := range s.SLOs {
+		if !o.Advisory {
+			return
+		}
+	}
+	if j.Overall == slo.OverallPass {
+		j.Overall = slo.OverallNone
+	}
+	j.Reasons = append(j.Reasons, "nothing was promised: the spec has no SLO that decides; add one under slos")
+}
+
+// invalid returns why a run may not be judged: more than one in a thousand of
+// its requests failed for a reason of our own, such as no free port.
+func invalid(s *measure.Snapshot) []string {
+	all := s.Select(func(measure.Phase, measure.Step) bool { return true })
+	own := all.Outcomes[measure.Generator]
+	if own*1000 <= all.Requests {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s of %s requests failed for want of something on this machine, not on the target's side",
+		countText(float64(own)), countText(float64(all.Requests)))}
+}
+
+// spans tells the course of the run in the words of a report.
+func spans(res *exec.Result) []report.Span {
+	var out []report.Span
+	for _, s := range res.Spans {
+		st := res.Plan.Spec.Stages[s.Stage]
+		out = append(out, report.Span{
+			Stage: st.Name, Shape: string(st.Shape), Moving: s.Moving, Level: s.Level, Open: st.Level.Open,
+			Start: time.Duration(s.Start).Seconds(), End: time.Duration(s.End).Seconds(),
+		})
+	}
+	return out
+}
+
+func users(res *exec.Result) []report.Users {
+	var out []report.Users
+	for _, g := range res.Gauges {
+		out = append(out, report.Users{At: time.Duration(g.At).Seconds(), Active: g.Active})
+	}
+	return out
+}
+
+// tell prints the results, and where they are. The fault says itself what the
+// results do not.
+func (a *app) tell(doc *report.Document, e *ending, o runOptions) error {
+	switch {
+	case o.json:
+		text, err := doc.Verdict().Encode()
+		if err != nil {
+			return &fault{exit: state{internal: []string{err.Error()}}.exit()}
+		}
+		_, _ = a.out.Write(text) // the printer keeps the error
+	case e.result != nil:
+		options := report.TextOptions{Color: a.colored(a.out, o.noColor)}
+		if a.out.terminal() {
+			options.Width, _ = a.out.size()
+		}
+		_ = doc.Text(a.out, options) // the printer keeps the error
+	}
+	if err := a.undelivered(); err != nil {
+		return err
+	}
+	if len(e.state.notStored) == 0 && !o.quiet {
+		fmt.Fprintf(a.err, "report: %s\n", filepath.Join(o.out, "summary.md"))
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+// Package arch holds the shape of the house as tests: who may import whom,
+// which rooms stay pure, and which other modules came in, each with its
+// reason. It has no code of its own. To change a rule, change its table and
+// the reason beside it, in the same commit as the code that needs it.
+package arch
+
+import (
+	"path"
+	"testing"
+)
+
+// because is a set of permissions: what is allowed, and why.
+type because map[string]string
+
+// A room is one package of this module.
+type room struct {
+	// uses are the rooms it may import; its tests may import tests as well.
+	uses, tests because
+	// pure rooms turn values into values: they reach no network, no file, no
+	// clock and no chance of their own. What a pure room computes can be
+	// tested with tables and in virtual time, and is the same on every machine.
+	pure bool
+	// except names the files of a pure room that may import what the others
+	// may not: "write.go os".
+	except because
+}
+
+// rooms are all packages by their folder. Arrows point along the line from a
+// spec to its reports, and never back.
+var rooms = map[string]room{
+	"pkg/slo":           {pure: true},
+	"internal/expr":     {pure: true},
+	"internal/httpwire": {pure: true},
+	"internal/demo":     {}, // the honest other side knows nothing of the client
+	"internal/arch":     {},
+	"schema":            {},
+	"specs":             {},
+	"pkg/spec": {
+		pure: true,
+		uses: because{
+			"pkg/slo":       "a spec's objectives are parsed when the spec is",
+			"internal/expr": "a spec's expressions are compiled when the spec is",
+			"schema":        "a spec is checked against the schema that editors use",
+		},
+	},
+	"internal/measure": {
+		pure: true,
+		uses: because{"pkg/slo": "claims say what is counted, and evidence is its form"},
+	},
+	"pkg/exec": {
+		uses: because{
+			"pkg/spec":          "a plan is made of a spec",
+			"pkg/slo":           "a plan lists the claims that its samples are counted for",
+			"internal/expr":     "users draw values and render requests",
+			"internal/httpwire": "requests and responses are bytes",
+			"internal/measure":  "every request leaves a sample",
+		},
+		tests: because{"internal/demo": "the honest other side of a run, with a ledger"},
+	},
+	"internal/report": {
+		pure: true,
+		uses: because{
+			"pkg/spec":         "a report says what was asked for",
+			"pkg/slo":          "a report says how it was judged",
+			"internal/measure": "a report says what was measured",
+			"schema":           "a stored result is read only if it satisfies its published schema",
+		},
+		except: because{
+			"write.go os":                          "the folder is written whole or not at all, which only its writer can see to",
+			"space_linux.go golang.org/x/sys/unix": "a disk that is full is better found before the run than after it",
+		},
+	},
+	"cmd/runner": {
+		uses: because{
+			"pkg/spec":         "run, check and plan begin with a spec",
+			"pkg/exec":         "run and plan compile it, run keeps it",
+			"pkg/slo":          "the exit code follows from the verdict",
+			"internal/expr":    "misspelt commands and flags are answered like misspelt names",
+			"internal/measure": "the screen and the tables show what was measured",
+			"internal/report":  "a run ends in a folder of reports",
+			"internal/demo":    "the demo systems are commands",
+			"schema":           "schema prints the published schemas",
+			"specs":            "demo runs a spec that the binary brings along",
+		},
+	},
+}
+
+// A module is a dependency of ours.
+type module struct {
+	why string
+	// in are the rooms that may import it, and tests those whose tests may as well.
+	in, tests []string
+}
+
+// everywhere stands for all rooms.
+var everywhere = []string{"*"}
+
+// modules are the direct requirements of go.mod: made for the field and well
+// kept, or not here.
+var modules = map[string]module{
+	"gopkg.in/yaml.v3": {
+		why: "YAML with positions; behind one package, because upstream is archived and every release of a parser is a risk to the format",
+		in:  []string{"pkg/spec"}, tests: []string{"internal/report", "schema"},
+	},
+	"github.com/santhosh-tekuri/jsonschema/v5": {
+		why: "JSON Schema, draft 2020-12; behind the rooms that read foreign documents",
+		in:  []string{"pkg/spec", "internal/report"}, tests: []string{"schema"},
+	},
+	"github.com/expr-lang/expr": {
+		why: "typed, compiled and sandboxed expressions for ${}",
+		in:  []string{"internal/expr"},
+	},
+	"github.com/brianvoe/gofakeit/v7": {
+		why: "fake.name() and its friends, from a stream of keyed chance",
+		in:  []string{"internal/expr"},
+	},
+	"github.com/tidwall/gjson": {
+		why: "reads a path of a response in place, without decoding it",
+		in:  []string{"pkg/exec"},
+	},
+	"golang.org/x/sys": {
+		why: "epoll and its kin, which package syscall lacks; limits of the process and of the disk",
+		in:  []string{"pkg/exec", "internal/report", "cmd/runner"},
+	},
+	"github.com/HdrHistogram/hdrhistogram-go": {
+		why: "the form in which histograms are merged, stored and read by others",
+		in:  []string{"internal/measure"},
+	},
+	"github.com/spf13/cobra": {
+		why: "commands, help and shell completion",
+		in:  []string{"cmd/runner"},
+	},
+	"github.com/spf13/pflag": {
+		why: "cobra's flags, to tell a misspelt one",
+		in:  []string{"cmd/runner"},
+	},
+	"github.com/olekukonko/tablewriter": {
+		why: "tables on the screen",
+		in:  []string{"cmd/runner", "internal/report"},
+	},
+	"golang.org/x/term": {
+		why: "whether people look at a stream, and how wide it is",
+		in:  []string{"cmd/runner"},
+	},
+	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
+	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},
+	"go.uber.org/goleak":              {why: "goroutines that outlive their test", tests: everywhere},
+	"pgregory.net/rapid":              {why: "properties, with counterexamples made small", tests: everywhere},
+}
+
+func report(t *testing.T, faults []string) {
+	t.Helper()
+	for _, f := range faults {
+		t.Error(f)
+	}
+}
+
+func TestRoomsImportOnlyWhatTheyMay(t *testing.T) { report(t, strayImports(load(t), rooms)) }
+
+func TestPureRoomsReachNoWorld(t *testing.T) { report(t, impurities(load(t), rooms)) }
+
+func TestModulesStayInTheirRooms(t *testing.T) { report(t, strayModules(load(t), modules)) }
+
+func TestEveryRequirementHasItsReason(t *testing.T) {
+	report(t, unexplained(requirements(t), modules))
+}
+
+func TestEveryPackageHasOneComment(t *testing.T) { report(t, miscommented(load(t))) }
+
+func TestPackageNamesSayWhatTheyOwn(t *testing.T) { report(t, namelessNames(load(t))) }
+
+func TestNoTestIsSkipped(t *testing.T) { report(t, skips(load(t))) }
+
+func TestImportingAPackageDoesNothing(t *testing.T) { report(t, busyInits(load(t))) }
+
+func TestNoFileKnowsTheMachineItWasWrittenOn(t *testing.T) {
+	files := texts(t)
+	if files["go.mod"] == "" || files["internal/arch/arch_test.go"] == "" {
+		t.Fatal("the tree was not read")
+	}
+	report(t, machinePaths(files))
+}
+
+// The document for people names every room that there is.
+func TestArchitectureDocumentNamesEveryRoom(t *testing.T) {
+	files := texts(t)
+	report(t, undocumented(files[path.Join("docs", "architecture.md")], rooms))
+}

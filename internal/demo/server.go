@@ -1,0 +1,131 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A Server is a demo system on a TCP port.
+type Server struct {
+	// URL is the server's base, such as "http://127.0.0.1:8000".
+	URL string
+	// Addr is the address it listens on, such as "127.0.0.1:8000".
+	Addr string
+
+	http    *http.Server
+	closing chan struct{}
+	cancel  context.CancelFunc
+	running sync.WaitGroup // connections and the requests on them
+	served  chan error
+	close   func() error
+}
+
+// grace is how long Close waits for answers that are being made.
+const grace = 3 * time.Second
+
+// Start serves h at addr, a host and port; port 0 is any free one. The address
+// must be on the loopback interface, since a demo system has no accounts and
+// its knobs are open to whoever reaches it: any other is refused, "" and
+// 0.0.0.0 (all interfaces) included. [StartPublic] lifts that.
+//
+// If h has a method ConnState of [http.Server]'s type, as the demo systems
+// have, it is told of connections. The caller must Close the server.
+func Start(addr string, h http.Handler) (*Server, error) {
+	tcp, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen address %q: %w", addr, err)
+	}
+	if !tcp.IP.IsLoopback() {
+		return nil, fmt.Errorf("listen address %q is not on loopback, and a demo system is open to whoever reaches it: listen on 127.0.0.1:%d instead", addr, tcp.Port)
+	}
+	return listen(tcp, h)
+}
+
+// StartPublic is Start for any address, for a demo system inside a container
+// or a private network, where something else decides who reaches it.
+func StartPublic(addr string, h http.Handler) (*Server, error) {
+	tcp, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen address %q: %w", addr, err)
+	}
+	return listen(tcp, h)
+}
+
+// listen takes a resolved address, so that what was checked is what is bound.
+func listen(addr *net.TCPAddr, h http.Handler) (*Server, error) {
+	l, err := net.ListenTCP("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		URL:     "http://" + l.Addr().String(),
+		Addr:    l.Addr().String(),
+		closing: make(chan struct{}),
+		served:  make(chan error, 1),
+	}
+	base, cancel := context.WithCancel(context.WithValue(context.Background(), closingKey{}, s.closing))
+	s.cancel = cancel
+	watcher, _ := h.(interface {
+		ConnState(net.Conn, http.ConnState)
+	})
+	s.http = &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			// A hijacked connection is no longer counted, its handler still is.
+			s.running.Add(1)
+			defer s.running.Done()
+			h.ServeHTTP(w, r)
+		}),
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: 10 * time.Second,
+		ConnState: func(c net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				s.running.Add(1)
+			case http.StateHijacked, http.StateClosed:
+				defer s.running.Done()
+			}
+			if watcher != nil {
+				watcher.ConnState(c, state)
+			}
+		},
+	}
+	s.close = sync.OnceValue(s.shutdown)
+	go func() { s.served <- s.http.Serve(l) }()
+	return s, nil
+}
+
+// Close stops listening, lets held requests go and answers being made be
+// finished, cuts what is left after three seconds, and returns when every
+// goroutine of the server has ended: with nil, or with the reason why the
+// server had stopped serving before. It may be called more than once.
+func (s *Server) Close() error { return s.close() }
+
+func (s *Server) shutdown() error {
+	close(s.closing)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil { // the grace is over
+		s.http.Close()
+	}
+	s.cancel()
+	err := <-s.served
+	s.running.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("demo server on %s: %w", s.Addr, err)
+}
+
+type closingKey struct{}
+
+// closing is closed when the request's server begins to close. Under a server
+// of another make it is nil, which is never.
+func closing(ctx context.Context) <-chan struct{} {
+	c, _ := ctx.Value(closingKey{}).(chan struct{})
+	return c
+}

@@ -1,0 +1,57 @@
+package measure
+
+import "math"
+
+// Live is what one loop recorded, by completion, since it was last asked.
+type Live struct {
+	Requests  uint64 // completed, however they ended
+	Failures  uint64
+	NotIssued uint64
+	Response  Hist // of the successes, coarse; Inf counts the failures and the never sent
+}
+
+// Merge adds what another loop recorded.
+func (l *Live) Merge(o *Live) {
+	l.Requests += o.Requests
+	l.Failures += o.Failures
+	l.NotIssued += o.NotIssued
+	l.Response.Merge(&o.Response)
+}
+
+// liveView gathers for Live.
+type liveView struct {
+	cell
+	sum      uint64
+	min, max int64
+}
+
+func (v *liveView) request(o Outcome, ns int64, index int, pool *pagePool) {
+	v.requests++
+	switch o {
+	case OK:
+		v.add(index, pool)
+		v.sum += uint64(ns)
+		v.min = min(v.min, ns)
+		v.max = max(v.max, ns)
+	case Aborted:
+	default:
+		v.failures++
+	}
+}
+
+// drain returns what was gathered and starts anew.
+func (v *liveView) drain(pool *pagePool) Live {
+	p := v.point(0, nil)
+	out := Live{Requests: p.requests, Failures: p.failures, NotIssued: p.notIssued}
+	out.Response.Inf = p.failures + p.notIssued
+	if len(p.buckets) > 0 {
+		out.Response.Buckets, out.Response.Coarse = p.buckets, true
+		out.Response.Sum, out.Response.Min, out.Response.Max = v.sum, v.min, v.max
+		for _, b := range p.buckets {
+			out.Response.Count += b.Count
+		}
+	}
+	v.reset(0, pool)
+	v.sum, v.min, v.max = 0, math.MaxInt64, 0
+	return out
+}

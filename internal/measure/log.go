@@ -1,0 +1,177 @@
+package measure
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// point is one second of one row.
+type point struct {
+	row       int
+	second    int64 // since the start of the run
+	requests  uint64
+	failures  uint64
+	notIssued uint64
+	buckets   []Bucket // coarse; successes
+}
+
+// A log is a sequence of points, each a run of varints:
+//
+//	row, second, requests, failures, notIssued, number of buckets, then for
+//	each bucket its distance from the one before (shifted left, lowest bit set
+//	if a count follows) and, for counts above one, the count less two.
+//
+// At a low rate that is one byte a request, at a high one two bytes a distinct
+// bucket. A canonical log has one point for each row and second, in that order.
+func appendPoint(dst []byte, p *point) []byte {
+	dst = binary.AppendUvarint(dst, uint64(p.row))
+	dst = binary.AppendUvarint(dst, uint64(p.second))
+	dst = binary.AppendUvarint(dst, p.requests)
+	dst = binary.AppendUvarint(dst, p.failures)
+	dst = binary.AppendUvarint(dst, p.notIssued)
+	dst = binary.AppendUvarint(dst, uint64(len(p.buckets)))
+	next := uint32(0)
+	for _, b := range p.buckets {
+		gap := uint64(b.Index-next) << 1
+		if b.Count == 1 {
+			dst = binary.AppendUvarint(dst, gap)
+		} else {
+			dst = binary.AppendUvarint(dst, gap|1)
+			dst = binary.AppendUvarint(dst, b.Count-2)
+		}
+		next = b.Index + 1
+	}
+	return dst
+}
+
+var errTruncated = errors.New("log ends inside a point")
+
+// decodePoint reads the first point of a log and returns the rest.
+func decodePoint(log []byte) (p point, rest []byte, err error) {
+	read := func() uint64 {
+		v, n := binary.Uvarint(log)
+		if n <= 0 {
+			err = errTruncated
+			log = nil
+			return 0
+		}
+		log = log[n:]
+		return v
+	}
+	row, second := read(), read()
+	p.requests, p.failures, p.notIssued = read(), read(), read()
+	n := read()
+	switch {
+	case err != nil:
+		return point{}, nil, err
+	case row > 1<<31:
+		return point{}, nil, fmt.Errorf("log names row %d", row)
+	case second > maxSecond:
+		return point{}, nil, fmt.Errorf("log names second %d", second)
+	case n > coarseBuckets || n > uint64(len(log)):
+		return point{}, nil, fmt.Errorf("log claims %d buckets in %d bytes", n, len(log))
+	}
+	p.row, p.second = int(row), int64(second)
+	if n > 0 {
+		p.buckets = make([]Bucket, 0, n)
+	}
+	next, successes := uint64(0), uint64(0)
+	for range n {
+		gap, count := read(), uint64(1)
+		if gap&1 != 0 {
+			count = read() + 2
+		}
+		if err != nil {
+			return point{}, nil, err
+		}
+		index := next + gap>>1
+		if index >= coarseBuckets {
+			return point{}, nil, fmt.Errorf("log names bucket %d", index)
+		}
+		if count < 1 || successes+count < successes {
+			return point{}, nil, errors.New("log counts past 64 bits")
+		}
+		successes += count
+		p.buckets = append(p.buckets, Bucket{uint32(index), count})
+		next = index + 1
+	}
+	if p.failures > p.requests || successes > p.requests-p.failures {
+		return point{}, nil, fmt.Errorf("log counts %d successes and %d failures of %d requests", successes, p.failures, p.requests)
+	}
+	return p, log, nil
+}
+
+// decodeLog reads a whole log whose rows are below rows.
+func decodeLog(log []byte, rows int) ([]point, error) {
+	var points []point
+	for len(log) > 0 {
+		p, rest, err := decodePoint(log)
+		if err != nil {
+			return nil, err
+		}
+		if p.row >= rows {
+			return nil, fmt.Errorf("log names row %d of %d", p.row, rows)
+		}
+		points = append(points, p)
+		log = rest
+	}
+	return points, nil
+}
+
+// appendPoints reads a log that this process wrote.
+func appendPoints(points []point, log []byte) []point {
+	for len(log) > 0 {
+		p, rest, err := decodePoint(log)
+		if err != nil {
+			panic("measure: own log: " + err.Error())
+		}
+		points = append(points, p)
+		log = rest
+	}
+	return points
+}
+
+// encodePoints writes points, which it sorts and adds up, as a canonical log.
+func encodePoints(points []point) []byte {
+	slices.SortFunc(points, func(a, b point) int {
+		return cmp.Or(cmp.Compare(a.row, b.row), cmp.Compare(a.second, b.second))
+	})
+	var log []byte
+	for len(points) > 0 {
+		p := points[0]
+		points = points[1:]
+		for len(points) > 0 && points[0].row == p.row && points[0].second == p.second {
+			o := points[0]
+			points = points[1:]
+			p.requests += o.requests
+			p.failures += o.failures
+			p.notIssued += o.notIssued
+			p.buckets = addBuckets(p.buckets, o.buckets)
+		}
+		log = appendPoint(log, &p)
+	}
+	return log
+}
+
+// logWriter keeps a growing log in chunks, so that growing never copies what
+// was written. Points do not cross chunks.
+type logWriter struct {
+	chunks  [][]byte
+	scratch []byte
+}
+
+const firstChunk, lastChunk = 4 << 10, 64 << 10
+
+func (w *logWriter) add(p *point) {
+	w.scratch = appendPoint(w.scratch[:0], p)
+	n := len(w.chunks)
+	if n == 0 || cap(w.chunks[n-1])-len(w.chunks[n-1]) < len(w.scratch) {
+		size := max(min(firstChunk<<min(n, 8), lastChunk), len(w.scratch))
+		w.chunks = append(w.chunks, make([]byte, 0, size))
+		n++
+	}
+	w.chunks[n-1] = append(w.chunks[n-1], w.scratch...)
+}

@@ -1,0 +1,62 @@
+// Package report is what a run leaves behind for people and programs: one
+// versioned document, and renderings of it that are pure functions of the
+// document alone. It judges nothing and measures nothing.
+package report
+
+import (
+	"time"
+
+	"tollgate/internal/measure"
+	"tollgate/pkg/slo"
+	"tollgate/pkg/spec"
+)
+
+// Run is everything that a document is made from.
+type Run struct {
+	Spec      *spec.Spec
+	Snapshot  *measure.Snapshot
+	Judgement slo.Judgement
+	Spans     []Span
+	Users     []Users
+	Unreached []string           // rows that sent nothing
+	Broke     map[string]float64 // by steps stage: the level that did not hold
+	Overrides []string           // what the command line changed, as it would be typed
+	Started   time.Time
+	Elapsed   time.Duration
+	Complete  bool // the plan ran to its end
+	ExitCode  int
+	ExitName  string   // the code's name: pass, breach, inconclusive, ...
+	Reasons   []string // why the verdict is what it is, most important first
+	Generator Generator
+}
+
+// Span is a stretch of the run on which one phase held, in seconds since its start.
+type Span struct {
+	Stage  string  `json:"stage"`
+	Shape  string  `json:"shape"`
+	Moving bool    `json:"moving"` // ramps and waits: not judged
+	Level  float64 `json:"level"`  // users, or arrivals per second, at its end
+	Open   bool    `json:"open"`   // Level is arrivals per second
+	Start  float64 `json:"start"`
+	End    float64 `json:"end"`
+}
+
+// Users is how many users of each persona were active at one moment.
+type Users struct {
+	At     float64 `json:"at"` // seconds since the start of the run
+	Active []int   `json:"active"`
+}
+
+// Generator says what made the load.
+type Generator struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+	Cores   int    `json:"cores"`
+	Driver  string `json:"driver"`
+	Loops   int    `json:"loops"`
+	Seed    uint64 `json:"seed"`
+	RunID   string `json:"run_id"`
+	Address string `json:"address"` // the resolved address of the target
+}

@@ -1,0 +1,351 @@
+// Package exec compiles a spec into a Plan - who does what, when, as pure data -
+// and runs it: event loops that keep the plan against a real target and record
+// one sample for every request.
+//
+// The plan is a pure function of the spec and the seed: the same on one loop or
+// many. A virtual user is data, not a goroutine: a small struct that the loop
+// which owns it moves from step to step.
+package exec
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"tollgate/internal/measure"
+	"tollgate/pkg/slo"
+	"tollgate/pkg/spec"
+)
+
+// Plan is a compiled spec: immutable, and safe to share between loops.
+type Plan struct {
+	Spec   *spec.Spec
+	Seed   uint64
+	Layout *measure.Layout
+
+	personas []persona
+	stages   []stage
+	ids      *deal // numbers every user of every persona, 1-based, without gaps by weight
+	maxUsers int   // of any stage: users with a connection of their own
+}
+
+// Options are what a plan needs beside the spec.
+type Options struct {
+	// Seed keys every draw of chance.
+	Seed uint64
+	// MaxConnections bounds the pool of open stages: what the descriptors of
+	// this machine allow. 0: no bound.
+	MaxConnections int
+}
+
+type persona struct {
+	name    string
+	weight  int
+	think   spec.Think
+	values  []spec.Draw
+	onStart []*call
+	onStop  []*call
+	tasks   []task
+	weights int // sum over tasks
+}
+
+type task struct {
+	name   string
+	weight int
+	calls  []*call
+}
+
+// untilRule ends a steps stage: the objective's metric over the last seconds
+// passes the limit.
+type untilRule struct{ objective slo.Objective }
+
+// Phases of stage i in the layout.
+func phaseMoving(stage int) int { return 2 * stage }
+func phaseHold(stage int) int   { return 2*stage + 1 }
+
+// The names under which set-up work is reported.
+const (
+	onStart = "on_start"
+	onStop  = "on_stop"
+)
+
+// Compile makes the plan of a spec. A valid spec always compiles; the error
+// names a limit of this machine that the load would pass.
+func Compile(s *spec.Spec, o Options) (*Plan, error) {
+	p := &Plan{Spec: s, Seed: o.Seed}
+
+	var steps []measure.Step
+	compile := func(sp *spec.Persona, taskName string, setup bool, in []*spec.Step) []*call {
+		var out []*call
+		for _, st := range in {
+			out = append(out, compileCall(&s.Target, sp, st, len(steps)))
+			steps = append(steps, measure.Step{
+				Persona: sp.Name, Task: taskName, Endpoint: st.Endpoint.Key,
+				Name: st.Name, Method: st.Endpoint.Method, Setup: setup,
+			})
+		}
+		return out
+	}
+	weights := make([]int, len(s.Personas))
+	for i, sp := range s.Personas {
+		pe := persona{name: sp.Name, weight: sp.Weight, think: sp.Think, values: sp.Values}
+		pe.onStart = compile(sp, onStart, true, sp.OnStart)
+		for _, t := range sp.Tasks {
+			pe.tasks = append(pe.tasks, task{name: t.Name, weight: t.Weight, calls: compile(sp, t.Name, false, t.Steps)})
+			pe.weights += t.Weight
+		}
+		pe.onStop = compile(sp, onStop, true, sp.OnStop)
+		p.personas = append(p.personas, pe)
+		weights[i] = max(sp.Weight, 1) // a persona of weight 0 still needs numbers
+	}
+	p.ids = newDeal(weights)
+
+	var phases []measure.Phase
+	level := make([]int, len(s.Personas))
+	for _, st := range s.Stages {
+		cs := p.compileStage(st, level, o)
+		p.stages = append(p.stages, cs)
+		if n := len(cs.parts); n > 0 && cs.parts[n-1].to != nil {
+			level = cs.parts[n-1].to
+		}
+		for _, pt := range cs.parts {
+			p.maxUsers = max(p.maxUsers, sum(pt.to))
+		}
+		phases = append(phases,
+			measure.Phase{Stage: st.Name, Shape: string(st.Shape), Moving: true},
+			measure.Phase{Stage: st.Name, Shape: string(st.Shape)})
+	}
+	if o.MaxConnections > 0 && p.maxUsers > o.MaxConnections {
+		return nil, fmt.Errorf("%d users need as many connections, and this process may open %d: raise the limit with `ulimit -n %d`, or lower --users",
+			p.maxUsers, o.MaxConnections, p.maxUsers+reservedFiles)
+	}
+	p.Layout = measure.NewLayout(steps, phases, p.claims(steps))
+	p.Layout.Timeout = int64(s.Target.Timeout)
+	return p, nil
+}
+
+// reservedFiles is how many descriptors are left for logs, reports and /proc.
+const reservedFiles = 64
+
+// filtered returns the weights of the personas that a stage names, 0 for the others.
+func (p *Plan) filtered(names []string) []int {
+	out := make([]int, len(p.personas))
+	for i, pe := range p.personas {
+		if len(names) == 0 || slices.Contains(names, pe.name) {
+			out[i] = pe.weight
+		}
+	}
+	if sum(out) == 0 { // only personas of weight 0 are named: they share alike
+		for i, pe := range p.personas {
+			if slices.Contains(names, pe.name) {
+				out[i] = 1
+			}
+		}
+	}
+	return out
+}
+
+// dealt returns how many users of each persona make up a level.
+func (p *Plan) dealt(l spec.Level, users int, names []string) []int {
+	if l.ByPersona != nil {
+		out := make([]int, len(p.personas))
+		for i, pe := range p.personas {
+			out[i] = l.ByPersona[pe.name]
+		}
+		return out
+	}
+	return newDeal(p.filtered(names)).counts(users)
+}
+
+func (p *Plan) compileStage(st *spec.Stage, before []int, o Options) stage {
+	cs := stage{name: st.Name, shape: st.Shape, open: st.Level.Open, uniform: st.Level.Uniform}
+	if st.Until != nil {
+		cs.until = &untilRule{*st.Until}
+	}
+	switch {
+	case st.Shape == spec.Pause:
+		cs.parts = []part{{from: before, to: before, over: st.For}}
+	case cs.open:
+		p.compileOpen(&cs, st, before, o)
+	case st.Shape == spec.Steps:
+		from := before
+		for level := range stepLevels(st) {
+			to := p.dealt(st.Level, int(level), st.Personas)
+			cs.parts = append(cs.parts,
+				part{moving: true, from: from, to: to, over: rampOver(st.Ramp, float64(sum(from)), float64(sum(to))), settle: true, level: level},
+				part{from: to, to: to, over: st.Every, level: level})
+			from = to
+		}
+	default:
+		to := p.dealt(st.Level, st.Level.Users, st.Personas)
+		n := float64(sum(to))
+		cs.parts = []part{
+			{moving: true, from: before, to: to, over: rampOver(st.Ramp, float64(sum(before)), n), settle: true, level: n},
+			{from: to, to: to, over: st.For, level: n},
+		}
+		if st.Shape == spec.Spike {
+			cs.parts = append(cs.parts, part{moving: true, from: to, to: before, over: st.Back, level: float64(sum(before))})
+		}
+	}
+	return cs
+}
+
+// compileOpen lays the arrival rate of an open stage on its parts. The pool
+// that serves it is prepared before the stage begins.
+func (p *Plan) compileOpen(cs *stage, st *spec.Stage, before []int, o Options) {
+	cs.draw = p.filtered(st.Personas)
+	mark := func(moving bool, from, to float64, over time.Duration) {
+		if over <= 0 {
+			return
+		}
+		cs.profile = append(cs.profile, leg{from, to, over.Seconds()})
+		cs.parts = append(cs.parts, part{moving: moving, over: over, level: to})
+	}
+	peak := st.Level.Rate
+	if st.Shape == spec.Steps {
+		last := 0.0
+		for rate := range stepLevels(st) {
+			mark(true, last, rate, rampOver(st.Ramp, last, rate))
+			mark(false, rate, rate, st.Every)
+			last, peak = rate, max(peak, rate)
+		}
+	} else {
+		start := 0.0
+		if st.Ramp == (spec.Ramp{}) {
+			start = peak
+		}
+		mark(true, start, peak, rampOver(st.Ramp, start, peak))
+		mark(false, peak, peak, st.For)
+		if st.Shape == spec.Spike {
+			mark(true, peak, 0, st.Back)
+		}
+	}
+
+	limit := st.Level.MaxUsers
+	if limit == 0 {
+		// By Little's law the most that can be busy when every answer takes the timeout.
+		limit = max(1, int(math.Ceil(peak*p.Spec.Target.Timeout.Seconds())))
+	}
+	if o.MaxConnections > 0 {
+		limit = min(limit, o.MaxConnections)
+	}
+	// To begin with, what answers of 100 ms would keep busy, and a few of each persona.
+	pool := min(limit, max(10*len(p.personas), int(math.Ceil(peak/10))))
+	cs.pool = newDeal(cs.draw).counts(pool)
+	cs.most = limit
+	cs.parts = append([]part{{moving: true, from: before, to: cs.pool, settle: true}}, cs.parts...)
+	for i := 1; i < len(cs.parts); i++ {
+		cs.parts[i].from, cs.parts[i].to = cs.pool, cs.pool
+	}
+}
+
+// stepLevels yields the levels of a steps stage, the last one included.
+func stepLevels(st *spec.Stage) func(func(float64) bool) {
+	return func(yield func(float64) bool) {
+		n := int(math.Floor((st.To-st.From)/st.By + 1e-9))
+		for i := range n + 1 {
+			if !yield(st.From + float64(i)*st.By) {
+				return
+			}
+		}
+		if last := st.From + float64(n)*st.By; last < st.To-1e-9 {
+			yield(st.To)
+		}
+	}
+}
+
+// rampOver returns how long a ramp takes between two levels.
+func rampOver(r spec.Ramp, from, to float64) time.Duration {
+	if r.Rate > 0 {
+		return seconds(math.Abs(to-from) / r.Rate)
+	}
+	return r.Over
+}
+
+func sum(v []int) (n int) {
+	for _, x := range v {
+		n += x
+	}
+	return n
+}
+
+// userID returns the number of the nth user (0-based) of a persona: unique in the run, 1-based.
+func (p *Plan) userID(persona, nth int) int64 { return int64(p.ids.place(persona, nth)) + 1 }
+
+// claims lists everything that will be judged: each objective on each stage
+// that it covers, and the implicit guards.
+func (p *Plan) claims(steps []measure.Step) []slo.Claim {
+	var out []slo.Claim
+	judged := func(st *spec.Stage) bool { return st.Shape == spec.Steady || st.Shape == spec.Spike }
+	for _, o := range p.Spec.SLOs {
+		for _, st := range p.Spec.Stages {
+			named := o.Objective.During
+			if named == "" {
+				named = o.Objective.Selector.Stage
+			}
+			if named == st.Name || named == "" && judged(st) {
+				out = append(out, slo.Claim{Objective: o.Objective, Stage: st.Name, Advisory: o.Advisory})
+			}
+		}
+	}
+	return append(out, p.guards(steps)...)
+}
+
+// guards are the claims that the runner makes by itself: at most ErrorGuard of
+// the requests of each row fail, set-up included, and of an open stage's
+// arrivals at most as many are not issued. An objective of the spec that covers
+// the same ground takes a guard's place.
+func (p *Plan) guards(steps []measure.Step) []slo.Claim {
+	percent := slo.FormatValue(p.Spec.ErrorGuard, slo.Ratio)
+	var out []slo.Claim
+	seen := map[string]bool{}
+	for _, s := range steps {
+		if seen[s.Name] || slices.ContainsFunc(p.Spec.SLOs, func(o spec.SLO) bool { return coversErrors(o, s) }) {
+			continue
+		}
+		seen[s.Name] = true
+		out = append(out, slo.Claim{
+			Guard: true, GuardOf: s.Name,
+			Objective: slo.Objective{
+				Text:   fmt.Sprintf("errors{endpoint=%q} <= %s", s.Name, percent),
+				Metric: slo.Metric{Kind: slo.Errors}, Selector: slo.Selector{Endpoint: s.Name},
+				Op: slo.LE, Limit: p.Spec.ErrorGuard, Unit: slo.Ratio,
+			},
+		})
+	}
+	for i, st := range p.stages {
+		if !st.open || st.shape == spec.Warmup {
+			continue
+		}
+		covered := slices.ContainsFunc(p.Spec.SLOs, func(o spec.SLO) bool {
+			return o.Objective.Metric.Kind == slo.Dropped && !o.Advisory && o.Objective.Selector == slo.Selector{} &&
+				(o.Objective.During == "" || o.Objective.During == st.name)
+		})
+		if covered {
+			continue
+		}
+		out = append(out, slo.Claim{
+			Guard: true, Stage: p.Spec.Stages[i].Name,
+			Objective: slo.Objective{
+				Text:   "dropped <= " + percent,
+				Metric: slo.Metric{Kind: slo.Dropped},
+				Op:     slo.LE, Limit: p.Spec.ErrorGuard, Unit: slo.Ratio,
+			},
+		})
+	}
+	return out
+}
+
+// coversErrors reports whether an objective of the spec promises an error ratio
+// for everything that the step does.
+func coversErrors(o spec.SLO, s measure.Step) bool {
+	k := o.Objective
+	if k.Metric.Kind != slo.Errors || k.Metric.Class != "" || o.Advisory || k.During != "" || k.Selector.Stage != "" {
+		return false
+	}
+	if s.Setup && k.Selector.Task != s.Task {
+		return false
+	}
+	return slo.Matches(k.Selector, "", s.Persona, s.Task, s.Endpoint, s.Name)
+}

@@ -1,0 +1,120 @@
+package exec
+
+import (
+	"net/netip"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// poller is one epoll instance, used by one thread.
+type poller struct {
+	fd     int
+	events [256]unix.EpollEvent
+}
+
+func newPoller() (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	return &poller{fd: fd}, nil
+}
+
+func (p *poller) close() { unix.Close(p.fd) }
+
+// add watches a descriptor for everything, edge-triggered: the one epoll_ctl of
+// a connection's life. Closing the descriptor ends the watch.
+func (p *poller) add(fd int, user int32, generation uint32) error {
+	ev := unix.EpollEvent{
+		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
+		Fd:     user,
+		Pad:    int32(generation),
+	}
+	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &ev)
+}
+
+// wait blocks for at most ns nanoseconds, 0 only looks. It returns the events
+// as a slice that the next wait reuses.
+//
+// epoll_pwait2 counts nanoseconds where epoll_wait counts milliseconds. A raw
+// call keeps the thread's processor, which spares the hand-over of every wait;
+// the wait is therefore short, and the runtime's preemption signal ends it
+// early when the collector needs the thread.
+func (p *poller) wait(ns int64) []unix.EpollEvent {
+	ts := unix.NsecToTimespec(ns)
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.fd),
+		uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)),
+		uintptr(unsafe.Pointer(&ts)), 0, 0)
+	if errno != 0 { // EINTR: nothing is lost, the next turn looks again
+		return nil
+	}
+	return p.events[:n]
+}
+
+// dial begins a connection; it never blocks. The error is an errno.
+func dial(to unix.Sockaddr, v6 bool) (int, error) {
+	family := unix.AF_INET
+	if v6 {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	// A request is one write: waiting to fill a segment can only delay it.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	err = unix.Connect(fd, to)
+	if err != nil && err != unix.EINPROGRESS {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// sockaddr converts an address for dial.
+func sockaddr(a netip.AddrPort) (to unix.Sockaddr, v6 bool) {
+	if addr := a.Addr().Unmap(); addr.Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: addr.As4()}, false
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}, true
+}
+
+// recv reads what has arrived, without blocking.
+func recv(fd int, buf []byte) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// send writes without blocking and without SIGPIPE.
+func send(fd int, buf []byte) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// connected returns how an asynchronous connect ended.
+func connected(fd int) error {
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return err
+	}
+	if n != 0 {
+		return syscall.Errno(n)
+	}
+	return nil
+}
+
+// fineTimers lets the kernel wake this thread to the microsecond; by default it
+// may group wake-ups within 50 us. The slack is the thread's own.
+func fineTimers() {
+	_, _, _ = unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, 1000, 0)
+}

@@ -1,0 +1,533 @@
+package exec
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tollgate/internal/measure"
+	"tollgate/pkg/slo"
+	"tollgate/pkg/spec"
+)
+
+// RunOptions say how to run a plan.
+type RunOptions struct {
+	// Target is the resolved address that every connection goes to (see Preflight).
+	Target netip.AddrPort
+	// Loops is the number of event loops, each with a thread of its own; 0: one per core.
+	Loops int
+	// RunID names the run in ${run.id} and in what uuid() draws; "" makes one.
+	RunID string
+	// Progress is called once a second from the goroutine that called Run; nil: never.
+	Progress func(Progress)
+}
+
+// Progress is what a run looks like at one moment.
+type Progress struct {
+	Elapsed  time.Duration
+	Stage    int // index into the plan's stages
+	Name     string
+	Shape    spec.Shape
+	Moving   bool
+	Open     bool
+	Level    float64       // users, or arrivals per second, that the stage holds
+	Left     time.Duration // of this part by plan; 0 when it waits for set-up
+	Active   []int         // by persona: users whose set-up succeeded
+	InFlight int
+	Second   measure.Live // what completed since the last call
+}
+
+// Gauge is how many users were active at one moment.
+type Gauge struct {
+	At     int64 `json:"at"` // nanoseconds since the start of the run
+	Active []int `json:"active"`
+}
+
+// Result is everything a run leaves behind.
+type Result struct {
+	Plan        *Plan
+	RunID       string
+	Driver      string
+	Loops       int
+	Started     time.Time
+	Elapsed     time.Duration
+	Interrupted bool // the context ended the run before its plan did
+	Snapshot    *measure.Snapshot
+	Spans       []Span
+	Gauges      []Gauge
+	// Broke is where a steps stage ended by its `until`, by stage name: the level that did not hold.
+	Broke map[string]float64
+}
+
+// driver carries a cast's decisions out.
+type driver interface {
+	// run turns until stop is set.
+	run(stop *atomic.Bool)
+	// do runs f where the cast may be touched, and waits for it.
+	do(f func())
+}
+
+const (
+	firstLead  = int64(20 * time.Millisecond)  // before the first stage
+	partLead   = int64(10 * time.Millisecond)  // between a decision and what it begins
+	cueLead    = int64(100 * time.Millisecond) // how far ahead a part of known start is announced
+	poll       = 5 * time.Millisecond
+	cutShort   = 2 * time.Second        // how long an interrupted run waits for answers
+	drainSlack = 100 * time.Millisecond // beyond the timeout, for the loops to see it
+)
+
+// Run keeps the plan against the target and returns what was measured. The
+// context ends it early: requests in flight get up to two seconds more, and the
+// result says Interrupted. The error is ours, or this machine's: never the
+// target's.
+func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
+	n := o.Loops
+	if n <= 0 {
+		n = runtime.NumCPU()
+	}
+	if o.RunID == "" {
+		var b [8]byte
+		_, _ = rand.Read(b[:]) // never fails
+		o.RunID = hex.EncodeToString(b[:])
+	}
+	// A loop keeps its processor while it waits: the collector and the
+	// conductor need one of their own.
+	if old := runtime.GOMAXPROCS(0); old < n+1 {
+		runtime.GOMAXPROCS(n + 1)
+		defer runtime.GOMAXPROCS(old)
+	}
+
+	c := &conductor{plan: p, zero: time.Now(), progress: o.Progress, broke: map[string]float64{}}
+	for i := range n {
+		cast := newCast(p, &c.line, i, n, o.RunID, c.zero.UnixNano())
+		d, err := newLoop(cast, o.Target, c.zero)
+		if err != nil {
+			return nil, fmt.Errorf("event loop: %w", err)
+		}
+		c.casts = append(c.casts, cast)
+		c.drivers = append(c.drivers, d)
+	}
+	var stop atomic.Bool
+	var running sync.WaitGroup
+	for _, d := range c.drivers {
+		running.Go(func() { d.run(&stop) })
+	}
+	interrupted := !c.conduct(ctx)
+	if interrupted && c.part != nil {
+		c.end(c.now(), false)
+	}
+	c.drain(ctx)
+	stop.Store(true)
+	running.Wait()
+	end := c.now()
+	c.line.finish(end)
+
+	var parts []*measure.Snapshot
+	for _, cast := range c.casts {
+		parts = append(parts, cast.rec.Snapshot())
+	}
+	snap, err := measure.Merge(parts...)
+	if err != nil {
+		return nil, err
+	}
+	if err := snap.Check(); err != nil {
+		return nil, err
+	}
+	return &Result{
+		Plan: p, RunID: o.RunID, Driver: driverName, Loops: n,
+		Started: c.zero, Elapsed: time.Duration(end), Interrupted: interrupted,
+		Snapshot: snap, Spans: c.line.load(), Gauges: c.gauges, Broke: c.broke,
+	}, nil
+}
+
+// conductor walks the plan's stages: it tells the loops what begins when, and
+// decides when what cannot be known before (set-up finished, a limit found)
+// ends a part.
+type conductor struct {
+	plan     *Plan
+	zero     time.Time
+	line     timeline
+	casts    []*cast
+	drivers  []driver
+	progress func(Progress)
+	tick     int64
+	gauges   []Gauge
+	recent   []measure.Live // the last seconds, for until
+	broke    map[string]float64
+	stageNo  int
+	part     *part
+	partEnd  int64
+}
+
+func (c *conductor) now() int64 { return int64(time.Since(c.zero)) }
+
+// conduct walks all stages; false when the context ended it.
+func (c *conductor) conduct(ctx context.Context) bool {
+	at := c.now() + firstLead
+	c.tick = at + int64(time.Second)
+	begun := 0
+	for no := range c.plan.stages {
+		st := &c.plan.stages[no]
+		c.stageNo = no
+		for k := range st.parts {
+			pt := &st.parts[k]
+			phase := phaseHold(no)
+			if pt.moving {
+				phase = phaseMoving(no)
+			}
+			c.line.begin(Span{Stage: no, Phase: phase, Moving: pt.moving, Paused: st.shape == spec.Pause, Level: pt.level, Start: at})
+			for i, d := range c.drivers {
+				d.do(func() { c.casts[i].announce(cue{stageNo: no, partNo: k, start: at}) })
+			}
+			begun++
+			c.part, c.partEnd = pt, at+int64(pt.over)
+			c.recent = c.recent[:0]
+
+			if pt.settle {
+				settled := func() bool { return c.settled(begun) }
+				if !c.wait(ctx, c.partEnd, settled) {
+					return false
+				}
+				at = max(c.partEnd, c.now()+partLead)
+				continue
+			}
+			broken := false
+			if st.until != nil && !pt.moving {
+				early := func() bool { broken = broken || c.reached(st.until); return broken }
+				if !c.waitOr(ctx, c.partEnd-cueLead, early) {
+					return false
+				}
+			} else if !c.wait(ctx, c.partEnd-cueLead, nil) {
+				return false
+			}
+			at = c.partEnd
+			if broken {
+				c.broke[st.name] = pt.level
+				at = c.now() + partLead
+				break
+			}
+		}
+	}
+	c.end(at, true)
+	return c.wait(ctx, at, nil)
+}
+
+// end closes the last part: what is due later belongs to the drain, which is
+// never judged. Loops learn of a planned end ahead of it, and keep it to the
+// microsecond.
+func (c *conductor) end(at int64, planned bool) {
+	last := len(c.plan.stages) - 1
+	if !planned {
+		last = c.stageNo
+	}
+	c.part, c.partEnd = nil, at
+	c.line.begin(Span{Stage: last, Phase: phaseMoving(last), Moving: true, Drain: true, Start: at})
+	for i, d := range c.drivers {
+		d.do(func() { c.casts[i].announce(cue{start: at, last: true}) })
+	}
+}
+
+// settled reports whether every loop has taken up all announced parts, every
+// user of the level has come, and its set-up has ended one way or the other.
+func (c *conductor) settled(parts int) bool {
+	for _, k := range c.casts {
+		if k.stats.parts.Load() < int64(parts) || k.stats.settling.Load() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// wait sleeps until the instant, and then until the condition holds; false when
+// the context ends first. Once a second it takes a reading.
+func (c *conductor) wait(ctx context.Context, at int64, and func() bool) bool {
+	for {
+		now := c.now()
+		c.read(now)
+		if now >= at && (and == nil || and()) {
+			return true
+		}
+		if !c.sleep(ctx, at-now) {
+			return false
+		}
+	}
+}
+
+// waitOr is wait that ends early when the condition holds.
+func (c *conductor) waitOr(ctx context.Context, at int64, or func() bool) bool {
+	for {
+		now := c.now()
+		read := c.read(now)
+		if now >= at || read && or() {
+			return true
+		}
+		if !c.sleep(ctx, at-now) {
+			return false
+		}
+	}
+}
+
+func (c *conductor) sleep(ctx context.Context, most int64) bool {
+	d := time.Duration(min(most, c.tick-c.now()))
+	timer := time.NewTimer(max(d, poll))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// read collects, once a second, what the loops have recorded and how many users
+// are active. It reports whether a second had passed.
+func (c *conductor) read(now int64) bool {
+	if now < c.tick {
+		return false
+	}
+	c.tick += int64(time.Second)
+	if c.tick <= now {
+		c.tick = now + int64(time.Second)
+	}
+	var second measure.Live
+	inFlight := 0
+	active := make([]int, len(c.plan.personas))
+	for i, d := range c.drivers {
+		var l measure.Live
+		d.do(func() { l = c.casts[i].rec.Live() })
+		second.Merge(&l)
+		inFlight += int(c.casts[i].stats.inFlight.Load())
+		for p := range active {
+			active[p] += int(c.casts[i].stats.active[p].Load())
+		}
+	}
+	c.gauges = append(c.gauges, Gauge{At: now, Active: active})
+	c.recent = append(c.recent, second)
+	if c.progress != nil {
+		st := &c.plan.stages[c.stageNo]
+		p := Progress{
+			Elapsed: time.Duration(now), Stage: c.stageNo, Name: st.name, Shape: st.shape,
+			Open: st.open, Active: active, InFlight: inFlight, Second: second,
+		}
+		if c.part != nil {
+			p.Moving, p.Level = c.part.moving, c.part.level
+			p.Left = time.Duration(max(0, c.partEnd-now))
+		}
+		c.progress(p)
+	}
+	return true
+}
+
+// untilSeconds and untilRequests are how much a limit rule looks back, and the
+// least it needs to see, so that one slow second does not end a search.
+const (
+	untilSeconds  = 5
+	untilRequests = 59
+)
+
+// reached evaluates an until rule over the last seconds of the level that holds now.
+func (c *conductor) reached(u *untilRule) bool {
+	if len(c.recent) < untilSeconds {
+		return false
+	}
+	var l measure.Live
+	for i := range c.recent[len(c.recent)-untilSeconds:] {
+		l.Merge(&c.recent[len(c.recent)-untilSeconds+i])
+	}
+	if l.Requests+l.NotIssued < untilRequests {
+		return false
+	}
+	o := u.objective
+	var value float64
+	switch o.Metric.Kind {
+	case slo.Errors:
+		value = float64(l.Failures) / float64(max(l.Requests, 1))
+	case slo.Quantile:
+		value = l.Response.Quantile(o.Metric.Q)
+	case slo.Mean:
+		value = l.Response.Mean()
+	case slo.Dropped:
+		value = float64(l.NotIssued)
+		if o.Unit == slo.Ratio {
+			value /= float64(l.Requests + l.NotIssued)
+		}
+	case slo.Throughput:
+		value = float64(l.Requests-l.Failures) / untilSeconds
+	default:
+		return false // spec.Parse lets no other metric through
+	}
+	return compare(value, o.Op, o.Limit)
+}
+
+func compare(a float64, op slo.Op, b float64) bool {
+	switch op {
+	case slo.LT:
+		return a < b
+	case slo.LE:
+		return a <= b
+	case slo.GT:
+		return a > b
+	case slo.GE:
+		return a >= b
+	case slo.EQ:
+		return a == b
+	case slo.NE:
+		return a != b
+	}
+	return false
+}
+
+// drain lets what has begun end: softly after a whole plan, and at once when
+// the context has ended.
+func (c *conductor) drain(ctx context.Context) {
+	limit := c.now() + c.plan.Layout.Timeout + int64(drainSlack)
+	halted := false
+	for {
+		if ctx.Err() != nil && !halted {
+			halted = true
+			limit = min(limit, c.now()+int64(cutShort))
+		}
+		quiet := true
+		for i, d := range c.drivers {
+			d.do(func() {
+				c.casts[i].drain(halted)
+				quiet = c.casts[i].quiet() && quiet
+			})
+		}
+		now := c.now()
+		c.read(now)
+		if quiet || now >= limit {
+			break
+		}
+		if !c.sleep(context.WithoutCancel(ctx), limit-now) {
+			break
+		}
+	}
+	for i, d := range c.drivers {
+		d.do(func() { c.casts[i].drain(true) })
+	}
+}
+
+// Claims returns what is to be judged and the evidence for it. Guards of rows
+// that were never called, and were not expected to be, are left out: rows that
+// the load is too small to reach are named by Unreached.
+func (r *Result) Claims() (claims []slo.Claim, evidence []slo.Evidence) {
+	for i, claim := range r.Snapshot.Layout.Claims {
+		e := r.Snapshot.Evidence(i, r.scopeSeconds(i), r.gauge(i))
+		if claim.Guard && r.excused(claim, e) {
+			continue
+		}
+		claims = append(claims, claim)
+		evidence = append(evidence, e)
+	}
+	return claims, evidence
+}
+
+// Unreached lists the rows whose steps sent nothing in the whole run.
+func (r *Result) Unreached() (rows []string) {
+	for _, row := range r.Snapshot.Rows() {
+		if row.Requests == 0 && row.NotIssued == 0 {
+			rows = append(rows, row.Name)
+		}
+	}
+	return rows
+}
+
+// excused reports whether a guard has nothing to say and no reason to worry: no
+// request of its row was sent where it is judged, and none is no accident,
+// because the steps were skipped by a condition of the spec, or because the
+// tasks that were drawn let expect fewer than expectedToOccur.
+func (r *Result) excused(claim slo.Claim, e slo.Evidence) bool {
+	for _, s := range e.Slots {
+		if s.N > 0 {
+			return false
+		}
+	}
+	if e.Lost > 0 || claim.GuardOf == "" {
+		return false
+	}
+	layout := r.Snapshot.Layout
+	expected := 0.0
+	for _, pe := range r.Plan.personas {
+		drawn := 0.0 // tasks of this persona that began
+		for _, t := range pe.tasks {
+			if len(t.calls) > 0 {
+				drawn += float64(r.issued(t.calls[0].step))
+			}
+		}
+		for _, t := range pe.tasks {
+			for _, k := range t.calls {
+				if layout.Steps[k.step].Name == claim.GuardOf && k.when == nil {
+					expected += drawn * float64(t.weight) / float64(pe.weights)
+				}
+			}
+		}
+	}
+	return expected < expectedToOccur
+}
+
+// issued sums a step over the phases that are judged.
+func (r *Result) issued(step int) (n uint64) {
+	layout := r.Snapshot.Layout
+	for p, phase := range layout.Phases {
+		if phase.Judged() {
+			n += r.Snapshot.Series[p*len(layout.Steps)+step].Issued
+		}
+	}
+	return n
+}
+
+// expectedToOccur is the number of expected requests from which none at all is
+// no accident: with 20 expected, chance gives none once in 500 million runs.
+const expectedToOccur = 20
+
+// scopeSeconds returns the length of what claim i is judged on.
+func (r *Result) scopeSeconds(i int) float64 {
+	var total time.Duration
+	for _, s := range r.scope(i) {
+		total += s.Length()
+	}
+	return total.Seconds()
+}
+
+// scope returns the spans that claim i is judged on.
+func (r *Result) scope(i int) (spans []Span) {
+	phases := r.Snapshot.Layout.Scope(i)
+	for _, s := range r.Spans {
+		if slices.Contains(phases, s.Phase) && !s.Drain {
+			spans = append(spans, s)
+		}
+	}
+	return spans
+}
+
+// gauge returns the active users of a users claim, second by second.
+func (r *Result) gauge(i int) []float64 {
+	claim := r.Snapshot.Layout.Claims[i]
+	if claim.Objective.Metric.Kind != slo.Users {
+		return nil
+	}
+	var out []float64
+	for _, s := range r.scope(i) {
+		for _, g := range r.Gauges {
+			if g.At < s.Start || g.At >= s.End {
+				continue
+			}
+			n := 0
+			for p, active := range g.Active {
+				if sel := claim.Objective.Selector.Persona; sel == "" || sel == r.Plan.personas[p].name {
+					n += active
+				}
+			}
+			out = append(out, float64(n))
+		}
+	}
+	return out
+}

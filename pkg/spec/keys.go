@@ -1,0 +1,127 @@
+package spec
+
+import (
+	"slices"
+	"strings"
+
+	"tollgate/internal/expr"
+)
+
+// object names a mapping with a fixed set of keys. The JSON Schema has a
+// definition of the same name for each.
+type object string
+
+// The objects of the format.
+const (
+	specObject     object = "spec"
+	profileObject  object = "profile"
+	targetObject   object = "target"
+	endpointObject object = "endpoint"
+	saveObject     object = "save_from"
+	expectObject   object = "expect"
+	bodyObject     object = "expect_body"
+	personaObject  object = "persona"
+	taskObject     object = "task"
+	stepObject     object = "step"
+	warmupObject   object = "warmup"
+	steadyObject   object = "steady"
+	spikeObject    object = "spike"
+	stepsObject    object = "steps"
+	pauseObject    object = "pause"
+	stageObject    object = "stage"
+	sloObject      object = "slo"
+)
+
+// profileKeys are the keys that a profile may replace.
+var profileKeys = []string{"about", "target", "env", "values", "endpoints", "personas", "stages", "slos", "confidence", "error_guard"}
+
+// legalKeys are the keys of each object, in the order in which one writes them.
+var legalKeys = map[object][]string{
+	specObject:     append([]string{"version", "name", "profiles"}, profileKeys...),
+	profileObject:  profileKeys,
+	targetObject:   {"url", "ready", "timeout", "headers"},
+	endpointObject: {"request", "name", "headers", "json", "body", "values", "save", "expect"},
+	saveObject:     {"json", "header", "body"},
+	expectObject:   {"status", "json", "header", "body", "within"},
+	bodyObject:     {"contains", "matches"},
+	personaObject:  {"weight", "think", "values", "headers", "on_start", "on_stop", "tasks"},
+	taskObject:     {"weight", "steps", "call", "name", "when", "values", "save", "expect"},
+	stepObject:     {"call", "name", "when", "values", "save", "expect"},
+	stageObject:    {"warmup", "steady", "spike", "steps", "pause"},
+	warmupObject:   {"name", "users", "rate", "arrivals", "max_users", "ramp", "for", "personas"},
+	steadyObject:   {"name", "users", "rate", "arrivals", "max_users", "ramp", "for", "personas"},
+	spikeObject:    {"name", "users", "rate", "arrivals", "max_users", "ramp", "for", "back", "personas"},
+	stepsObject:    {"name", "from", "to", "by", "every", "until", "arrivals", "max_users", "personas"},
+	pauseObject:    {"name", "for"},
+	sloObject:      {"slo", "advisory"},
+}
+
+// familiar maps what people write out of habit to the key of ours that does it.
+var familiar = map[string]string{
+	"host": "url", "base_url": "url", "method": "request", "path": "request", "duration": "for", "hold": "for",
+	"wait": "think", "wait_time": "think", "spawn_rate": "ramp", "ramp_up": "ramp", "thresholds": "slos", "slo": "slos",
+	"variables": "values", "vars": "values", "vus": "users", "scenarios": "personas", "flow": "steps", "extract": "save",
+	"capture": "save", "assert": "expect", "check": "expect", "checks": "expect", "description": "about", "data": "values",
+	"setup": "on_start", "teardown": "on_stop", "if": "when", "params": "values", "phases": "stages", "users": "personas",
+}
+
+// suggest returns the hint for a name that does not exist.
+func suggest(name string, legal []string) string {
+	if len(legal) == 0 {
+		return ""
+	}
+	if near := expr.Nearest(name, legal); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return list(legal)
+}
+
+// list enumerates names for a hint.
+func list(names []string) string {
+	const most = 12
+	rest := ""
+	if len(names) > most {
+		names, rest = names[:most], ", …"
+	}
+	if len(names) == 1 {
+		return "the only one is " + names[0]
+	}
+	return "one of " + strings.Join(names, ", ") + rest
+}
+
+// later are keys of which the documents of the project speak already.
+var later = []string{
+	"seed", "probes", "targets", "on", "before", "after", "pace", "refresh", "include", "connection", "http", "tls", "insecure", "redirects",
+}
+
+// suggestKey is suggest for keys: it also knows the words of other tools.
+func suggestKey(key string, legal []string) string {
+	if slices.Contains(later, key) {
+		return "it is not in this version"
+	}
+	if near := expr.Nearest(key, legal); near != "" {
+		return "did you mean " + near + "?"
+	}
+	if ours := nearestKey(key, legal); ours != "" {
+		return "here it is called " + ours
+	}
+	return list(legal)
+}
+
+// nearestKey returns the legal key that was most likely meant, "" for none.
+func nearestKey(key string, legal []string) string {
+	if near := expr.Nearest(key, legal); near != "" {
+		return near
+	}
+	var words []string
+	for word, ours := range familiar {
+		if slices.Contains(legal, ours) {
+			words = append(words, word)
+		}
+	}
+	slices.Sort(words)
+	if slices.Contains(words, key) {
+		return familiar[key]
+	}
+	return familiar[expr.Nearest(key, words)]
+}
