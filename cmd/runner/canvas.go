@@ -45,8 +45,9 @@ func (c *canvas) draw(lines []line, width, height int, color bool) {
 	b.WriteString(wrapOff + c.home(width))
 	c.drawn = c.drawn[:0]
 	for _, l := range lines[:min(len(lines), max(height-1, 0))] {
-		b.WriteString(l.render(width, color) + clearLine + "\r\n")
-		c.drawn = append(c.drawn, utf8.RuneCountInString(l.render(width, false)))
+		// In the last column there is no telling where the cursor stands.
+		b.WriteString(l.render(width-1, color) + clearLine + "\r\n")
+		c.drawn = append(c.drawn, utf8.RuneCountInString(l.render(width-1, false)))
 	}
 	b.WriteString(clearDown + wrapOn)
 	fmt.Fprint(c.out, b.String())

@@ -58,7 +58,7 @@ func TestUntouchedTerminalGetsNothing(t *testing.T) {
 
 func TestRedrawGoesUpByWhatStands(t *testing.T) {
 	c, written := paper(t)
-	c.draw(lines(strings.Repeat("x", 80), "short", "never seen"), 80, 3, false)
+	c.draw(lines(strings.Repeat("x", 79), "short", "never seen"), 80, 3, false)
 	before := len(written())
 	c.draw(lines("a"), 40, 24, false) // the long line now takes two rows
 	if text := written()[before:]; !strings.HasPrefix(text, wrapOff+"\r\x1b[3A"+"a"+clearLine) {

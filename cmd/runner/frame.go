@@ -58,7 +58,7 @@ func (l line) render(width int, color bool) string {
 	var b strings.Builder
 	for _, p := range l {
 		text := []rune(p.text)
-		text = text[:min(len(text), width)]
+		text = text[:min(len(text), max(width, 0))]
 		width -= len(text)
 		if !color || p.style == plain || len(text) == 0 {
 			b.WriteString(string(text))
@@ -265,13 +265,17 @@ func plainLine(v *view) string {
 	for _, n := range p.Active {
 		users += n
 	}
+	clock := clockText(p.Elapsed) + "/" + clockText(max(v.total, p.Elapsed))
+	if v.stopping {
+		return fmt.Sprintf("%s stopping: %s in flight get a moment, then the report is written", clock, countText(float64(p.InFlight)))
+	}
 	doing := "hold"
 	if p.Moving {
 		doing = "moving"
 	}
 	q := func(x float64) string { return latencyText(v.recent.Response.Quantile(x)) }
-	return printable(fmt.Sprintf("%s/%s %s %s: %d users, %s, p50 %s, p95 %s, p99 %s, %s errors so far, %d in flight",
-		clockText(p.Elapsed), clockText(max(v.total, p.Elapsed)), p.Name, doing, users,
+	return printable(fmt.Sprintf("%s %s %s: %d users, %s, p50 %s, p95 %s, p99 %s, %s errors so far, %d in flight",
+		clock, p.Name, doing, users,
 		rateText(float64(v.recent.Requests)/v.span.Seconds()), q(0.50), q(0.95), q(0.99),
 		errorsText(&v.sofar), p.InFlight))
 }

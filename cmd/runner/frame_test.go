@@ -17,7 +17,7 @@ import (
 
 // midway is a run at one moment, with a bit of everything.
 func midway() *view {
-	hist := measure.Hist{Coarse: true, Count: 990, Inf: 10, Buckets: []measure.Bucket{{Index: 500, Count: 990}}, Min: 1e6, Max: 187e6}
+	hist := measure.Hist{Coarse: true, Count: 990, Inf: 10, Buckets: []measure.Bucket{{Index: 1462, Count: 990}}, Min: 1e6, Max: 187e6}
 	return &view{
 		title: "soc · spike", stages: []string{"warmup", "spike", "recovered"}, total: 3 * time.Minute,
 		personas: []string{"steady_state", "burst_attack", "mixed_realistic"},
@@ -51,8 +51,45 @@ func TestFrame(t *testing.T) {
 		want  string
 	}{
 		{80, `
+soc · spike                                                         0:47 of 3:00
+━━━━━━━━━━━━━━━━━━━───────────────────────────────────────────────────────  26 %
+✓ warmup   ● spike   ○ recovered
+  50 users, 1:43 left
+  active  steady_state 25  burst_attack 10  mixed_realistic 15
+
+                  last 5 s     since 0:00
+  requests           200/s        14,203   ▂▃▄▅▅▆▇█
+  p50               187 ms        187 ms
+  p95               187 ms        187 ms   ▅█  ▅
+  p99               187 ms        187 ms
+  errors               1 %  13 (0.092 %)
+  in flight             12
+
+  ✓ p95 < 2s                                                       187 ms so far
+  ✗ errors < 0.01%                                                  0.1 % so far
+  · mean{endpoint=health} < 200ms                              judged at the end
+    1 promise on other stages
 `},
 		{50, `
+soc · spike                           0:47 of 3:00
+━━━━━━━━━━━─────────────────────────────────  26 %
+✓ warmup   ● spike   ○ recovered
+  50 users, 1:43 left
+  active  steady_state 25  burst_attack 10
+          mixed_realistic 15
+
+               last 5 s   since 0:00
+  requests        200/s      14,203   ▂▃▄▅▅▆▇█
+  p50            187 ms      187 ms
+  p95            187 ms      187 ms   ▅█  ▅
+  p99            187 ms      187 ms
+  errors            1 %          13
+  in flight          12
+
+  ✓ p95 < 2s                         187 ms so far
+  ✗ errors < 0.01%                    0.1 % so far
+  · mean{endpoint=health} < 200… judged at the end
+    1 promise on other stages
 `},
 	} {
 		if got := "\n" + text(frame(midway(), c.width), c.width); got != c.want {

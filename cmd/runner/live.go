@@ -155,6 +155,13 @@ func soFar(o *slo.Objective, l *measure.Live, held time.Duration) (float64, bool
 		return all.Quantile(1), true
 	case slo.Errors:
 		return float64(l.Failures) / requests, true // NaN before the first
+	case slo.Mean:
+		// A failure counts as the larger of its age and the timeout: not known here.
+		return l.Response.Mean(), l.Response.Inf == 0
+	case slo.Requests:
+		return requests, true
+	case slo.Successes:
+		return requests - float64(l.Failures), true
 	case slo.Throughput:
 		return (requests - float64(l.Failures)) / held.Seconds(), true
 	}

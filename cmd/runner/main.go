@@ -29,24 +29,27 @@ type app struct {
 }
 
 // execute runs one command line and returns its exit code.
-func execute(args []string, stdout, stderr *os.File) (c code) {
+func execute(args []string, stdout, stderr *os.File) code {
 	a := &app{out: &printer{file: stdout}, err: &printer{file: stderr}, env: os.LookupEnv}
 	a.canvas = &canvas{out: a.err}
-	defer func() {
-		if p := recover(); p != nil {
-			c = a.confess(p, debug.Stack())
-		}
-	}()
-	root := a.root()
-	root.SetArgs(args)
-	return a.end(root.ExecuteContext(context.Background()))
+	return a.guard(func() code {
+		root := a.root()
+		root.SetArgs(args)
+		return a.end(root.ExecuteContext(context.Background()))
+	})
 }
 
-// confess reports a panic: a bug of ours, told apart from every verdict.
-func (a *app) confess(p any, stack []byte) code {
-	a.canvas.wipe()
-	fmt.Fprintf(a.err, "runner: internal error, please report: %v\n%s", p, stack)
-	return internal
+// guard turns a panic into an exit code of its own, told apart from every
+// verdict and from Go's 2.
+func (a *app) guard(f func() code) (c code) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.canvas.wipe()
+			fmt.Fprintf(a.err, "runner: internal error, please report: %v\n%s", p, debug.Stack())
+			c = internal
+		}
+	}()
+	return f()
 }
 
 // end tells why a command did not do what it was for, and returns its code.

@@ -190,6 +190,7 @@ func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 	}
 	progress := func(exec.Progress) {}
 	if !o.quiet {
+		fmt.Fprintf(a.err, "ready: %s\n", addr)
 		s := newScreen(a.canvas, p, a.live(), a.colored(a.err, o.noColor))
 		defer s.Close()
 		progress = func(now exec.Progress) { s.take(now, ctx.Err() != nil) }
@@ -252,8 +253,12 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 		r.Generator.Driver, r.Generator.Loops, r.Generator.RunID = res.Driver, res.Loops, res.RunID
 	}
 	x := verdict.exit()
+	f := &fault{exit: x}
+	if len(e.state.unreachable) > 0 {
+		f.hint = "is the system up at " + s.Target.URL + "? --target names another place"
+	}
 	r.ExitCode, r.ExitName, r.Reasons = int(x.code), x.code.String(), x.reasons
-	return report.Build(r), &fault{exit: x}
+	return report.Build(r), f
 }
 
 // unpromised takes a pass away that rests on the implicit guards alone: without

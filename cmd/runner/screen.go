@@ -56,7 +56,7 @@ func (s *screen) show() {
 		case v := <-s.views:
 			if s.live {
 				width, height := s.canvas.out.size()
-				s.canvas.draw(frame(&v, width), width, height, s.color)
+				s.canvas.draw(frame(&v, width-1), width, height, s.color)
 				continue
 			}
 			if worthALine(&last, &v) {

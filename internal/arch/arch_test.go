@@ -116,7 +116,7 @@ var modules = map[string]module{
 	},
 	"github.com/tidwall/gjson": {
 		why: "reads a path of a response in place, without decoding it",
-		in:  []string{"pkg/exec"},
+		in:  []string{"pkg/exec"}, tests: []string{"cmd/runner"},
 	},
 	"golang.org/x/sys": {
 		why: "epoll and its kin, which package syscall lacks; limits of the process and of the disk",

@@ -33,8 +33,8 @@ type rowKey struct {
 // NewLayout finds out which claims count which series. The scope of a claim:
 //
 //   - Its stage: the hold, or with IncludingRamps every phase of it. A claim
-//     without a stage (the guards) spans the run: the holds of every stage but
-//     warm-ups and pauses.
+//     without a stage (the guards) spans the run: the holds of every steady and
+//     spike stage.
 //   - Its selector, and for a guard with GuardOf the row of that name.
 //   - Set-up traffic only if the selector's task is on_start or on_stop, or the
 //     claim guards the row; and then in every phase, because logins happen
@@ -82,9 +82,10 @@ func (l *Layout) Scope(i int) []int {
 }
 
 // Judged reports whether a phase counts for claims that name no stage: the
-// hold of a stage that puts load on the target to judge it.
+// hold of a steady or spike stage. A steps stage looks for the level that does
+// not hold, so what fails there breaks no promise that does not name it.
 func (p Phase) Judged() bool {
-	return !p.Moving && p.Shape != "warmup" && p.Shape != "pause"
+	return !p.Moving && (p.Shape == "steady" || p.Shape == "spike")
 }
 
 func inScope(c *slo.Claim, p Phase, s Step) bool {
@@ -99,6 +100,9 @@ func inScope(c *slo.Claim, p Phase, s Step) bool {
 		return false
 	}
 	if s.Setup {
+		if c.Stage == "" && p.Shape == "steps" {
+			return false
+		}
 		return c.GuardOf != "" || o.Selector.Task == "on_start" || o.Selector.Task == "on_stop"
 	}
 	if c.Stage == "" {

@@ -42,7 +42,7 @@ func Build(r Run) *Document {
 	}
 	d.record(s)
 	conceal := newMask(r.Spec.Secrets)
-	editStrings(d, conceal.text)
+	editStrings(d, false, conceal.text)
 	return d
 }
 
@@ -66,7 +66,7 @@ func stamp(t time.Time) Stamp {
 	if t.IsZero() {
 		return ""
 	}
-	return Stamp(t.UTC().Format(time.RFC3339Nano))
+	return Stamp(t.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 }
 
 // list copies strings; no strings are [] in JSON and not null.
@@ -230,13 +230,17 @@ func perSecond(n uint64, seconds float64) Number {
 	return number(float64(n) / seconds)
 }
 
-// apart tells whether two clocks differ by more than 5 %, or only one of them
-// has a finite value.
+// wake is the least difference between the clocks that is shown: below it is
+// what an idle machine takes to turn a due time into a sent request.
+const wake = 0.001
+
+// apart tells whether two clocks differ by more than 5 % and 1 ms, or only one
+// of them has a finite value.
 func apart(response, service Number) bool {
 	if !response.Known() || !service.Known() {
 		return response.Known() != service.Known()
 	}
-	return math.Abs(float64(response-service)) > 0.05*float64(response)
+	return math.Abs(float64(response-service)) > max(0.05*float64(response), wake)
 }
 
 // timeline turns the seconds of all rows into columns, the sum of all first.

@@ -41,7 +41,7 @@ func Decode(data []byte) (*Document, error) {
 	if err := d.consistent(); err != nil {
 		return nil, fmt.Errorf("not a whole result: %w", err)
 	}
-	editStrings(d, clean) // the file may have passed through other hands
+	editStrings(d, true, clean) // the file may have passed through other hands
 	return d, nil
 }
 

@@ -123,8 +123,8 @@ type Row struct {
 	Response Latency `json:"response"` // failures and arrivals never sent are slower than all
 	Success  Latency `json:"ok_response"`
 	Service  Latency `json:"service"` // done - sent; failures are slower than all
-	// Apart tells that service time is more than 5 % off response time at p50,
-	// p95 or p99: requests waited before they could be sent.
+	// Apart tells that service time is more than 5 % and 1 ms off response time
+	// at p50, p95 or p99: requests waited before they could be sent.
 	Apart bool `json:"apart"`
 
 	Judged     Judged     `json:"judged"`

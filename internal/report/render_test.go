@@ -274,6 +274,25 @@ func TestNothingPassesUnlessEverythingWentWell(t *testing.T) {
 	}
 }
 
+func TestHeadlineNamesWhatDecided(t *testing.T) {
+	fail := func(metric, stage string, guard, advisory bool) SLO {
+		return SLO{Metric: metric, Observed: "1.25 s", Value: 1.25, Op: "<", Limit: "200ms", Stage: stage, Verdict: slo.Fail, Guard: guard, Advisory: advisory}
+	}
+	for want, slos := range map[string][]SLO{
+		"p95 1.25 s, promised < 200ms (steady)":             {fail("p50", "steady", false, true), fail("p95", "steady", false, false)},
+		"p95 1.25 s, promised < 200ms (steady), and 1 more": {fail("errors", "", true, false), fail("p95", "steady", false, false)},
+		"errors 1.25 s, promised < 200ms":                   {fail("errors", "", true, false)},
+		"the accounts do not add up":                        {fail("p50", "steady", false, true)},
+		"no finite p95{endpoint=a}, promised < 200ms": {{Metric: "p95", Selector: "{endpoint=a}", Observed: "no finite p95", Value: none,
+			Op: "<", Limit: "200ms", Verdict: slo.Fail}},
+	} {
+		d := &Document{Overall: slo.OverallFail, SLOs: slos, Reasons: []string{"the accounts do not add up"}}
+		if word, why := d.Headline(); word != "FAIL" || why != want {
+			t.Errorf("%s %q, want %q", word, why, want)
+		}
+	}
+}
+
 func TestVerdictFileHasTheKeysThatOtherProgramsRead(t *testing.T) {
 	for name, play := range plays {
 		var v map[string]any
@@ -333,6 +352,14 @@ func TestBothClocksAreShownWhereTheyDiffer(t *testing.T) {
 	}
 	if strings.Contains(text(t, Build(passing(t)), TextOptions{}), "service p50") {
 		t.Error("the screen shows a clock that says nothing new")
+	}
+	for _, c := range []struct {
+		response, service Number
+		want              bool
+	}{{0.100, 0.094, true}, {0.100, 0.096, false}, {0.0004, 0.0002, false}, {none, 0.1, true}, {none, none, false}} {
+		if apart(c.response, c.service) != c.want {
+			t.Errorf("response %v and service %v: want %v", c.response, c.service, c.want)
+		}
 	}
 }
 

@@ -6,32 +6,32 @@ import (
 	"unicode/utf8"
 )
 
-// editStrings replaces every plain string below a pointer by f of it: what is
+// editStrings replaces every string below a pointer by f of it, so that what is
 // added to a document later is covered without being named here. Strings of
-// named types are words of closed sets and stay.
-func editStrings(at any, f func(string) string) { edit(reflect.ValueOf(at), f) }
+// named types are words of closed sets; words tells whether to edit them too.
+func editStrings(at any, words bool, f func(string) string) { edit(reflect.ValueOf(at), words, f) }
 
 var plain = reflect.TypeFor[string]()
 
-func edit(v reflect.Value, f func(string) string) {
+func edit(v reflect.Value, words bool, f func(string) string) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			edit(v.Elem(), f)
+			edit(v.Elem(), words, f)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			edit(v.Field(i), f)
+			edit(v.Field(i), words, f)
 		}
 	case reflect.Slice, reflect.Array:
 		switch v.Type().Elem().Kind() {
 		case reflect.String, reflect.Struct, reflect.Slice, reflect.Pointer:
 			for i := range v.Len() {
-				edit(v.Index(i), f)
+				edit(v.Index(i), words, f)
 			}
 		}
 	case reflect.String:
-		if v.Type() == plain {
+		if words || v.Type() == plain {
 			v.SetString(f(v.String()))
 		}
 	}

@@ -148,9 +148,9 @@ func (s *screen) requests(d *Document) {
 		t.foot = append(t.foot, line(&setup[i], setup[i].title()))
 	}
 	s.table(t)
-	caption := "the whole run, warm-up and ramps included"
+	caption := "whole run, warm-up and ramps included"
 	if unbounded {
-		caption += "; ∞: what failed or was never sent is slower than every limit"
+		caption += "; ∞: failed or never sent, so slower than every limit"
 	}
 	s.paragraph("  ", caption, dim)
 	s.out.WriteByte('\n')

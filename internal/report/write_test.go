@@ -175,6 +175,11 @@ func TestVerdictIsTheLastFileToAppear(t *testing.T) {
 	if slices.Contains(d.log[firstRename:], "write file") || slices.Contains(d.log[firstRename:], "sync file") {
 		t.Errorf("a name changed before all bytes were on the disk: %q", d.log)
 	}
+	for i, op := range d.log {
+		if op == "write file" && d.log[i+1] != "sync file" {
+			t.Errorf("a file was written and not synced: %q", d.log)
+		}
+	}
 }
 
 func TestErrorOfWriteNamesTheFileAndWhatToDo(t *testing.T) {

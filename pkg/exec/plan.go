@@ -294,26 +294,36 @@ func (p *Plan) claims(steps []measure.Step) []slo.Claim {
 
 // guards are the claims that the runner makes by itself: at most ErrorGuard of
 // the requests of each row fail, set-up included, and of an open stage's
-// arrivals at most as many are not issued. An objective of the spec that covers
-// the same ground takes a guard's place.
+// arrivals at most as many are not issued. An objective that promises an error
+// ratio for the row itself takes its guard's place. One over many rows only
+// sets the guards' ratio: a small endpoint that always fails must not hide in
+// the average of the large ones.
 func (p *Plan) guards(steps []measure.Step) []slo.Claim {
-	percent := slo.FormatValue(p.Spec.ErrorGuard, slo.Ratio)
 	var out []slo.Claim
 	seen := map[string]bool{}
 	for _, s := range steps {
-		if seen[s.Name] || slices.ContainsFunc(p.Spec.SLOs, func(o spec.SLO) bool { return coversErrors(o, s) }) {
+		limit := p.Spec.ErrorGuard
+		own := false
+		for _, o := range p.Spec.SLOs {
+			if coversErrors(o, s) {
+				own = own || o.Objective.Selector.Endpoint != ""
+				limit = max(limit, o.Objective.Limit)
+			}
+		}
+		if own || seen[s.Name] {
 			continue
 		}
 		seen[s.Name] = true
 		out = append(out, slo.Claim{
 			Guard: true, GuardOf: s.Name,
 			Objective: slo.Objective{
-				Text:   fmt.Sprintf("errors{endpoint=%q} <= %s", s.Name, percent),
+				Text:   fmt.Sprintf("errors{endpoint=%q} <= %s", s.Name, slo.FormatValue(limit, slo.Ratio)),
 				Metric: slo.Metric{Kind: slo.Errors}, Selector: slo.Selector{Endpoint: s.Name},
-				Op: slo.LE, Limit: p.Spec.ErrorGuard, Unit: slo.Ratio,
+				Op: slo.LE, Limit: limit, Unit: slo.Ratio,
 			},
 		})
 	}
+	percent := slo.FormatValue(p.Spec.ErrorGuard, slo.Ratio)
 	for i, st := range p.stages {
 		if !st.open || st.shape == spec.Warmup {
 			continue
@@ -338,7 +348,7 @@ func (p *Plan) guards(steps []measure.Step) []slo.Claim {
 }
 
 // coversErrors reports whether an objective of the spec promises an error ratio
-// for everything that the step does.
+// for all that the step does, alone or with others.
 func coversErrors(o spec.SLO, s measure.Step) bool {
 	k := o.Objective
 	if k.Metric.Kind != slo.Errors || k.Metric.Class != "" || o.Advisory || k.During != "" || k.Selector.Stage != "" {

@@ -76,6 +76,8 @@ func TestClientAndTargetAgreeOnEveryRequest(t *testing.T) {
 		"- steady: {users: 30, ramp: 300ms, for: 1s}\n- steady: {name: open, rate: 400/s, for: 1s}")
 	r := runAgainst(t, t.Context(), srv.Listener.Addr().String(), text, 2)
 
+	mu.Lock() // the loops' raw system calls order nothing for the race detector
+	defer mu.Unlock()
 	for _, row := range r.Snapshot.Rows() {
 		path := map[string]string{"a": "/a", "b": "/b", "login": "/login", "list": "/list", "item": "/items/7"}[row.Name]
 		if got := seen[row.Method+" "+path]; got != row.OK || row.Failures+row.Aborted > 0 {
@@ -202,9 +204,9 @@ func TestConnectionThatThePeerClosedIsReplacedBeforeUse(t *testing.T) {
 		fmt.Fprint(c, okAnswer) // keep-alive, says the answer
 		c.Close()               // and yet
 	})
-	text := specText("p: {think: 20ms, tasks: {a: 1}}", "- steady: {users: 5, for: 500ms}")
+	text := specText("p: {think: 100ms, tasks: {a: 1}}", "- steady: {users: 5, for: 1s}")
 	row := total(runAgainst(t, t.Context(), addr, text, 1))
-	if row.Failures > 0 || row.OK < 50 {
+	if row.Failures > 0 || row.OK < 20 {
 		t.Errorf("%d ok, outcomes %v", row.OK, row.Outcomes)
 	}
 }

@@ -72,3 +72,10 @@ func TestPositionsCountBytes(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+func TestByteOrderMarkTakesNoColumn(t *testing.T) {
+	f := onlyFault(t, "\ufefftresholds: [] # é\n"+shop, Options{})
+	if f.Pos != (Pos{"shop.yaml", 1, 1}) || f.Source != "tresholds: [] # é" {
+		t.Errorf("%+v", f)
+	}
+}

@@ -74,10 +74,11 @@ func (st *Stage) admits(persona string) bool {
 	return len(st.Personas) == 0 || slices.Contains(st.Personas, persona)
 }
 
-// busy reports whether the stage gives work to users of the persona.
+// busy reports whether the stage gives work to users of the persona. A pause
+// has no level, and so gives none.
 func (st *Stage) busy(p *Persona) bool {
 	switch {
-	case st.Shape == Pause || !st.admits(p.Name):
+	case !st.admits(p.Name):
 		return false
 	case st.Level.ByPersona != nil:
 		return true

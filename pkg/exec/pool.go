@@ -1,0 +1,180 @@
+package exec
+
+import (
+	"sort"
+
+	"tollgate/internal/expr"
+)
+
+// fifo holds the arrivals that wait for a free user of one persona.
+type fifo struct {
+	items []waitingArrival
+	head  int
+}
+
+type waitingArrival struct {
+	due   int64
+	key   expr.Key
+	task  int32
+	phase int32
+}
+
+func (f *fifo) push(a waitingArrival) {
+	if f.head > 1024 && f.head*2 > len(f.items) {
+		f.items = append(f.items[:0], f.items[f.head:]...)
+		f.head = 0
+	}
+	f.items = append(f.items, a)
+}
+
+func (f *fifo) empty() bool { return f.head == len(f.items) }
+
+func (f *fifo) front() waitingArrival { return f.items[f.head] }
+
+func (f *fifo) len() int { return len(f.items) - f.head }
+
+func (f *fifo) pop() waitingArrival {
+	a := f.items[f.head]
+	f.head++
+	if f.empty() {
+		f.items, f.head = f.items[:0], 0
+	}
+	return a
+}
+
+func (c *cast) nextArrival() {
+	for {
+		c.arrival, c.more = c.arrivals.next()
+		if !c.more || int((c.arrival.number>>16+c.arrival.number&0xffff)%uint64(c.loops)) == c.loop {
+			return
+		}
+	}
+}
+
+// enterOpen makes the users serve arrivals instead of their own rhythm.
+func (c *cast) enterOpen(q cue, st *stage) {
+	first := c.open == nil
+	c.open, c.stageNo = st, q.stageNo
+	c.more = false
+	for p := range c.grown {
+		c.grown[p] = st.pool[p]
+	}
+	if !first {
+		return
+	}
+	for i := range c.users {
+		if u := &c.users[i]; u.state == thinking || u.state == idle && u.ready {
+			c.wheel.clear(int32(i))
+			c.toFree(int32(i), q.start)
+		}
+	}
+}
+
+// leaveOpen gives the users their own rhythm back; the pool's extra users go,
+// and arrivals that still wait are not issued.
+func (c *cast) leaveOpen(start int64, pt *part) {
+	for p := range c.queue {
+		for !c.queue[p].empty() {
+			c.giveUp(p, c.queue[p].pop())
+		}
+		c.free[p] = c.free[p][:0]
+	}
+	c.open, c.more = nil, false
+	for i := range c.users {
+		u := &c.users[i]
+		if int(u.number) >= max(pt.from[u.persona], pt.to[u.persona]) {
+			c.leave(int(u.persona), int(u.number), start)
+		} else if u.state == idle {
+			u.state = thinking
+			c.wheel.set(int32(i), start+c.think(u))
+		}
+	}
+}
+
+// arrive takes an arrival: one task by a free user of the drawn persona.
+func (c *cast) arrive(due int64, number uint64, now int64) {
+	key := expr.NewKey(c.plan.Seed, uint64(c.stageNo)+1, number, 0)
+	p := c.drawPersona(key)
+	w := waitingArrival{due: due, key: key, task: c.drawTask(p, key), phase: c.phase(due)}
+	if k := c.firstCall(p, w.task); k.when == nil {
+		c.rec.Planned(int(w.phase), k.step, 1)
+	}
+	for free := c.free[p]; len(free) > 0; free = c.free[p] {
+		i := free[len(free)-1]
+		c.free[p] = free[:len(free)-1]
+		if u := &c.users[i]; u.state == idle && u.ready { // else it has left since
+			c.assign(i, w, due)
+			return
+		}
+	}
+	c.queue[p].push(w)
+	c.growPool(p, now)
+}
+
+func (c *cast) firstCall(p int, task int32) *call { return c.plan.personas[p].tasks[task].calls[0] }
+
+func (c *cast) drawPersona(key expr.Key) int {
+	weights := c.open.draw
+	n := int(key.Unit(sitePersona, 0) * float64(sum(weights)))
+	for p, w := range weights {
+		if n -= w; n < 0 {
+			return p
+		}
+	}
+	return sort.SearchInts(weights, 1) // not reached: Unit is below 1
+}
+
+// growPool brings one more user of the persona in, unless the pool is at its
+// limit or enough are on their way already.
+func (c *cast) growPool(p int, now int64) {
+	limit := c.open.most / c.loops
+	if c.loop < c.open.most%c.loops {
+		limit++
+	}
+	if c.alive >= limit || c.starting >= c.queue[p].len() {
+		return
+	}
+	for !c.mine(p, c.grown[p]) {
+		c.grown[p]++
+	}
+	c.come(p, c.grown[p], now)
+	c.grown[p]++
+}
+
+// assign gives an arrival to a user that has been free since the given instant.
+func (c *cast) assign(i int32, w waitingArrival, freed int64) {
+	u := &c.users[i]
+	u.iter++
+	u.key, u.task, u.step, u.call = w.key, w.task, 0, nil
+	u.due, u.freed, u.phase = w.due, freed, w.phase
+	k := c.calls(u)[0]
+	if k.when != nil { // whether it will be sent at all shows only now
+		c.proceed(i, freed)
+		return
+	}
+	c.send(i, k) // planned when it arrived
+}
+
+// toFree lets a user serve the arrival that has waited longest, or wait for one.
+func (c *cast) toFree(i int32, now int64) {
+	u := &c.users[i]
+	u.state = idle
+	q := &c.queue[u.persona]
+	if c.halted {
+		return
+	}
+	if !q.empty() {
+		c.assign(i, q.pop(), now)
+		return
+	}
+	c.free[u.persona] = append(c.free[u.persona], i)
+}
+
+// giveUp drops an arrival that no user could serve in time.
+func (c *cast) giveUp(p int, w waitingArrival) {
+	k := c.firstCall(p, w.task)
+	if k.when != nil {
+		c.rec.Planned(int(w.phase), k.step, 1)
+	}
+	c.rec.NotIssued(int(w.phase), k.step, w.due)
+}

@@ -1,0 +1,305 @@
+package exec
+
+import (
+	"tollgate/internal/expr"
+	"tollgate/pkg/spec"
+)
+
+type userState uint8
+
+const (
+	away     userState = iota // not there: never came, or left
+	busy                      // a request is to be sent, or in flight
+	thinking                  // the timer ends it
+	idle                      // waits for an arrival, or for the end of a pause
+	broken                    // set-up failed: does no tasks
+)
+
+// user is one virtual user. The driver keeps its connection under the same index.
+type user struct {
+	id      int64
+	persona int32
+	number  int32 // within the persona, 0-based
+	state   userState
+	ready   bool // set-up succeeded
+	leaving bool // leaves when the task is done
+	phase   int32
+	task    int32
+	step    int32
+	iter    uint32
+	key     expr.Key
+	slots   []expr.Value
+	call    *call
+
+	due   int64 // when the request ought to be sent
+	freed int64 // when the user became free for it
+	start int64 // when the loop took it up
+}
+
+// The tasks that are not drawn.
+const (
+	taskStart int32 = -1
+	taskStop  int32 = -2
+)
+
+// come brings a user in: for the first time, or again after it left.
+func (c *cast) come(persona, number int, at int64) {
+	i := c.find(persona, number)
+	u := &c.users[i]
+	if u.state != away {
+		u.leaving = false
+		return
+	}
+	c.alive++
+	c.starting++
+	u.state, u.task, u.step, u.call, u.ready, u.leaving = busy, taskStart, 0, nil, false, false
+	u.key = expr.NewKey(c.plan.Seed, 0, uint64(u.id), uint64(u.iter))
+	u.due, u.freed = at, at
+	c.proceed(i, at)
+}
+
+// find returns the index of a user, making it when it is new.
+func (c *cast) find(persona, number int) int32 {
+	own := c.local[persona]
+	for len(own) <= number {
+		own = append(own, 0)
+	}
+	c.local[persona] = own
+	if own[number] != 0 {
+		return own[number] - 1
+	}
+	i := int32(len(c.users))
+	own[number] = i + 1
+	u := user{id: c.plan.userID(persona, number), persona: int32(persona), number: int32(number)}
+	if n := len(c.plan.Spec.Slots); n > 0 {
+		if len(c.arena) < n {
+			c.arena = make([]expr.Value, 256*n)
+		}
+		u.slots, c.arena = c.arena[:n:n], c.arena[n:]
+	}
+	u.key = expr.NewKey(c.plan.Seed, 0, uint64(u.id), 0)
+	c.users = append(c.users, u)
+	c.wheel.grow(len(c.users))
+	c.context(&c.users[i], 0)
+	c.drawValues(&c.users[i], c.plan.personas[persona].values)
+	return i
+}
+
+// drawValues fills slots; a value that cannot be drawn stays unset, and the
+// request that needs it says so.
+func (c *cast) drawValues(u *user, draws []spec.Draw) {
+	for k := range draws {
+		d := &draws[k]
+		v, err := d.Value.Value(&c.x)
+		if err != nil {
+			v = expr.Value{}
+		}
+		u.slots[d.Slot] = v
+	}
+}
+
+// context points the evaluation at a user's current iteration.
+func (c *cast) context(u *user, now int64) {
+	c.x.Key, c.x.Slots = u.key, u.slots
+	c.x.User, c.x.Iteration = u.id, int64(u.iter)
+	c.x.Persona = c.plan.personas[u.persona].name
+	c.x.Now = c.epoch + now
+}
+
+func (c *cast) calls(u *user) []*call {
+	pe := &c.plan.personas[u.persona]
+	switch u.task {
+	case taskStart:
+		return pe.onStart
+	case taskStop:
+		return pe.onStop
+	}
+	return pe.tasks[u.task].calls
+}
+
+// proceed finds the user's next step that is not skipped and queues it to be
+// sent, or ends the task.
+func (c *cast) proceed(i int32, now int64) {
+	u := &c.users[i]
+	calls := c.calls(u)
+	for int(u.step) < len(calls) && !c.halted {
+		k := calls[u.step]
+		u.phase = c.phase(u.due)
+		if c.skips(u, k, now) {
+			u.step++
+			continue
+		}
+		c.rec.Planned(int(u.phase), k.step, 1)
+		c.send(i, k)
+		return
+	}
+	if c.halted {
+		c.stop(u)
+		return
+	}
+	c.taskDone(i, now, true)
+}
+
+// skips reports whether the step's condition keeps it from being sent.
+func (c *cast) skips(u *user, k *call, now int64) bool {
+	if k.when == nil {
+		return false
+	}
+	c.context(u, now)
+	if holds, err := k.when.Holds(&c.x); err == nil && holds {
+		return false
+	}
+	c.rec.Skipped(int(u.phase), k.step)
+	return true
+}
+
+func (c *cast) send(i int32, k *call) {
+	u := &c.users[i]
+	u.state, u.call = busy, k
+	c.outbox = append(c.outbox, i)
+}
+
+// stop ends a user's work where it stands, at the end of the run.
+func (c *cast) stop(u *user) {
+	if u.state == busy && u.task == taskStart {
+		c.starting--
+	}
+	u.state = idle
+}
+
+// taskDone decides what the user does after its task.
+func (c *cast) taskDone(i int32, now int64, ok bool) {
+	u := &c.users[i]
+	sent := u.call != nil
+	u.call = nil
+	switch u.task {
+	case taskStop:
+		c.goAway(i)
+		return
+	case taskStart:
+		c.starting--
+		if !ok {
+			u.state = broken
+			c.hangup = append(c.hangup, i)
+			if u.leaving {
+				c.goAway(i)
+			}
+			return
+		}
+		u.ready = true
+		c.stats.active[u.persona].Add(1)
+		switch {
+		case u.leaving:
+			c.depart(i, now)
+		case c.draining || c.paused:
+			u.state = idle
+			c.waiting = append(c.waiting, i)
+		case c.open != nil:
+			c.toFree(i, now)
+		default:
+			c.startTask(i, now) // the first task starts at once
+		}
+		return
+	}
+	switch {
+	case u.leaving:
+		c.depart(i, now)
+	case c.open != nil:
+		c.toFree(i, now)
+	case c.draining:
+		u.state = idle
+	default:
+		pause := c.think(u)
+		if !ok || !sent {
+			// Neither a target that refuses at once nor a task whose steps are
+			// all skipped may make the loop spin.
+			pause = max(pause, failureFloor)
+		}
+		u.state = thinking
+		if pause == 0 {
+			c.startTask(i, now)
+			return
+		}
+		c.wheel.set(i, now+pause)
+	}
+}
+
+// failureFloor is the least pause after a failed task: 1 ms.
+const failureFloor = 1_000_000
+
+// think draws the pause after the current iteration.
+func (c *cast) think(u *user) int64 {
+	t := c.plan.personas[u.persona].think
+	if t.Max <= t.Min {
+		return int64(t.Min)
+	}
+	return int64(t.Min) + int64(u.key.Unit(siteThink, 0)*float64(t.Max-t.Min))
+}
+
+// startTask begins a user's next iteration, due at the given instant.
+func (c *cast) startTask(i int32, due int64) {
+	u := &c.users[i]
+	if c.draining || c.paused {
+		u.state = idle
+		c.waiting = append(c.waiting, i)
+		return
+	}
+	u.iter++
+	u.key = expr.NewKey(c.plan.Seed, 0, uint64(u.id), uint64(u.iter))
+	u.task, u.step, u.call = c.drawTask(int(u.persona), u.key), 0, nil
+	u.due, u.freed = due, due
+	c.proceed(i, due)
+}
+
+// drawTask draws a task by weight.
+func (c *cast) drawTask(persona int, key expr.Key) int32 {
+	pe := &c.plan.personas[persona]
+	n := int(key.Unit(siteTask, 0) * float64(pe.weights))
+	for t := range pe.tasks {
+		if n -= pe.tasks[t].weight; n < 0 {
+			return int32(t)
+		}
+	}
+	return int32(len(pe.tasks) - 1)
+}
+
+// leave sends a user away: at once, or when its task is done.
+func (c *cast) leave(persona, number int, now int64) {
+	if number >= len(c.local[persona]) || c.local[persona][number] == 0 {
+		return
+	}
+	i := c.local[persona][number] - 1
+	switch u := &c.users[i]; u.state {
+	case away:
+	case busy:
+		u.leaving = true
+	case broken:
+		c.goAway(i)
+	default:
+		c.wheel.clear(i)
+		c.depart(i, now)
+	}
+}
+
+// depart does the user's on_stop, and then it is away.
+func (c *cast) depart(i int32, now int64) {
+	u := &c.users[i]
+	if len(c.plan.personas[u.persona].onStop) == 0 || c.draining {
+		c.goAway(i)
+		return
+	}
+	u.task, u.step, u.call, u.due, u.freed = taskStop, 0, nil, now, now
+	u.iter++
+	u.key = expr.NewKey(c.plan.Seed, 0, uint64(u.id), uint64(u.iter))
+	c.proceed(i, now)
+}
+
+func (c *cast) goAway(i int32) {
+	u := &c.users[i]
+	if u.ready {
+		c.stats.active[u.persona].Add(-1)
+	}
+	u.state, u.ready, u.leaving, u.call = away, false, false, nil
+	c.alive--
+	c.hangup = append(c.hangup, i)
+}
