@@ -34,13 +34,13 @@ var codes = []struct {
 	{internal, "internal", "a bug of this program"},
 	{breach, "breach", "an SLO does not hold"},
 	{inconclusive, "inconclusive", "not proven, no data, nothing promised, or a run that may not be judged"},
-	{badSpec, "bad spec", "wrong usage, or faults in the spec: nothing was sent"},
+	{badSpec, "bad_spec", "wrong usage, or faults in the spec: nothing was sent"},
 	{refused, "refused", "the target may not be loaded: nothing was sent"},
 	{unreachable, "unreachable", "the target did not answer as it should before the run: no load was sent"},
-	{seedFailed, "seed failed", "the database could not be prepared, and was rolled back"},
+	{seedFailed, "seed_failed", "the database could not be prepared, and was rolled back"},
 	{interrupted, "interrupted", "a signal ended the run: a partial report is written"},
-	{cleanFailed, "cleanup failed", "rows were left in the database"},
-	{notStored, "not stored", "the results could not be written"},
+	{cleanFailed, "cleanup_failed", "rows were left in the database"},
+	{notStored, "not_stored", "the results could not be written"},
 }
 
 // String returns the code's name as verdict.json writes it.

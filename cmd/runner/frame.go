@@ -228,10 +228,13 @@ func figures(v *view, width int) []line {
 // promises lists the objectives of the stage that runs, and counts the others.
 func promises(v *view, width int) []line {
 	var out []line
-	others := 0
+	others, broken := 0, 0
 	for _, p := range v.promises {
 		if !p.current {
 			others++
+			if p.known && !p.holds && !math.IsNaN(p.value) {
+				broken++
+			}
 			continue
 		}
 		mark, look, value := "·", dim, "judged at the end"
@@ -253,7 +256,11 @@ func promises(v *view, width int) []line {
 		out = append(out, text.pad(at).add(look, value))
 	}
 	if others > 0 {
-		out = append(out, line{}.add(dim, "    "+counted(others, "promise")+" on other stages"))
+		l := line{}.add(dim, "    "+counted(others, "promise")+" on other stages")
+		if broken > 0 {
+			l = l.add(red, fmt.Sprintf(", %d broken", broken))
+		}
+		out = append(out, l)
 	}
 	return out
 }

@@ -32,6 +32,7 @@ func midway() *view {
 			{text: "p95 < 2s", stage: "spike", known: true, value: 0.187, unit: slo.Seconds, holds: true, current: true},
 			{text: "errors < 0.01%", stage: "spike", known: true, value: 0.001, unit: slo.Ratio, current: true},
 			{text: "mean{endpoint=health} < 200ms", stage: "spike", value: math.NaN(), current: true},
+			{text: "errors < 0.01%", stage: "warmup", known: true, value: 0.5},
 			{text: "p99 < 2s", stage: "recovered", known: true, value: math.NaN()},
 		},
 	}
@@ -68,7 +69,7 @@ soc · spike                                                         0:47 of 3:0
   ✓ p95 < 2s                                                       187 ms so far
   ✗ errors < 0.01%                                                  0.1 % so far
   · mean{endpoint=health} < 200ms                              judged at the end
-    1 promise on other stages
+    2 promises on other stages, 1 broken
 `},
 		{50, `
 soc · spike                           0:47 of 3:00
@@ -89,7 +90,7 @@ soc · spike                           0:47 of 3:00
   ✓ p95 < 2s                         187 ms so far
   ✗ errors < 0.01%                    0.1 % so far
   · mean{endpoint=health} < 200… judged at the end
-    1 promise on other stages
+    2 promises on other stages, 1 broken
 `},
 	} {
 		if got := "\n" + text(frame(midway(), c.width), c.width); got != c.want {

@@ -237,9 +237,9 @@ func specFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirec
 	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
-// stagesText shows the load over time on one line.
-func stagesText(p *exec.Plan) string {
-	var stages []string
+// stageLines shows the load over time, a line for each stage.
+func stageLines(p *exec.Plan) []string {
+	var out []string
 	for _, st := range p.Forecast(assumedLatency).Stages {
 		var parts []string
 		for _, pt := range st.Parts {
@@ -259,7 +259,7 @@ func stagesText(p *exec.Plan) string {
 				parts = append(parts, fmt.Sprintf("%s for %s", level, pt.Over))
 			}
 		}
-		stages = append(stages, st.Name+" ("+strings.Join(parts, ", ")+")")
+		out = append(out, fmt.Sprintf("%s: %s", st.Name, strings.Join(parts, ", ")))
 	}
-	return strings.Join(stages, " → ")
+	return out
 }

@@ -185,3 +185,27 @@ func TestConnectionsLeaveRoomForOtherFiles(t *testing.T) {
 		}
 	}
 }
+
+func TestRunGoesOnWhenNobodyReadsItsProgress(t *testing.T) {
+	t.Parallel()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Close()
+	cmd := exec.Command(program, "run", socFile(t), "--target", quickSOC(t).URL, "--profile", "smoke", "--ramp", "0s", "--for", "3s", "--out", "out")
+	cmd.Args[0] = "runner" // which TestMain goes by
+	cmd.Dir = t.TempDir()
+	cmd.Stderr = write
+	if err := cmd.Run(); err != nil {
+		t.Errorf("the run: %v", err)
+	}
+	write.Close()
+	if _, err := os.Stat(filepath.Join(cmd.Dir, "out", "verdict.json")); err != nil {
+		t.Error(err)
+	}
+}

@@ -103,7 +103,10 @@ func inScope(c *slo.Claim, p Phase, s Step) bool {
 		if c.Stage == "" && p.Shape == "steps" {
 			return false
 		}
-		return c.GuardOf != "" || o.Selector.Task == "on_start" || o.Selector.Task == "on_stop"
+		return c.GuardOf != "" || c.Setup
+	}
+	if c.Setup {
+		return false
 	}
 	if c.Stage == "" {
 		return p.Judged()

@@ -287,7 +287,7 @@ func TestScopeOfAClaim(t *testing.T) {
 			map[int][]int{hold: {alert, relogin}},
 		},
 		"set-up by name, in the ramp too": {
-			slo.Claim{Objective: with(func(o *slo.Objective) { o.Selector.Task = "on_start" }), Stage: "steady"},
+			slo.Claim{Objective: with(func(o *slo.Objective) { o.Selector.Task = "on_start" }), Stage: "steady", Setup: true},
 			map[int][]int{ramp: {login}, hold: {login}},
 		},
 		"a guard of set-up and ordinary steps": {

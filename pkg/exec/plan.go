@@ -64,12 +64,6 @@ type untilRule struct{ objective slo.Objective }
 func phaseMoving(stage int) int { return 2 * stage }
 func phaseHold(stage int) int   { return 2*stage + 1 }
 
-// The names under which set-up work is reported.
-const (
-	onStart = "on_start"
-	onStop  = "on_stop"
-)
-
 // Compile makes the plan of a spec. A valid spec always compiles; the error
 // names a limit of this machine that the load would pass.
 func Compile(s *spec.Spec, o Options) (*Plan, error) {
@@ -90,12 +84,12 @@ func Compile(s *spec.Spec, o Options) (*Plan, error) {
 	weights := make([]int, len(s.Personas))
 	for i, sp := range s.Personas {
 		pe := persona{name: sp.Name, weight: sp.Weight, think: sp.Think, values: sp.Values}
-		pe.onStart = compile(sp, onStart, true, sp.OnStart)
+		pe.onStart = compile(sp, spec.OnStart, true, sp.OnStart)
 		for _, t := range sp.Tasks {
 			pe.tasks = append(pe.tasks, task{name: t.Name, weight: t.Weight, calls: compile(sp, t.Name, false, t.Steps)})
 			pe.weights += t.Weight
 		}
-		pe.onStop = compile(sp, onStop, true, sp.OnStop)
+		pe.onStop = compile(sp, spec.OnStop, true, sp.OnStop)
 		p.personas = append(p.personas, pe)
 		weights[i] = max(sp.Weight, 1) // a persona of weight 0 still needs numbers
 	}
@@ -277,16 +271,16 @@ func (p *Plan) userID(persona, nth int) int64 { return int64(p.ids.place(persona
 // that it covers, and the implicit guards.
 func (p *Plan) claims(steps []measure.Step) []slo.Claim {
 	var out []slo.Claim
-	judged := func(st *spec.Stage) bool { return st.Shape == spec.Steady || st.Shape == spec.Spike }
 	for _, o := range p.Spec.SLOs {
-		for _, st := range p.Spec.Stages {
-			named := o.Objective.During
-			if named == "" {
-				named = o.Objective.Selector.Stage
-			}
-			if named == st.Name || named == "" && judged(st) {
-				out = append(out, slo.Claim{Objective: o.Objective, Stage: st.Name, Advisory: o.Advisory})
-			}
+		claim := slo.Claim{Objective: o.Objective, Advisory: o.Advisory, Setup: p.Spec.OnSetup(o.Objective)}
+		if claim.Setup && o.Objective.During == "" {
+			// Users are set up once, in whichever stage they come.
+			out = append(out, claim)
+			continue
+		}
+		for _, st := range p.Spec.Judged(o.Objective) {
+			claim.Stage = st.Name
+			out = append(out, claim)
 		}
 	}
 	return append(out, p.guards(steps)...)

@@ -66,6 +66,32 @@ func TestWarmupPauseAndStepsAreJudgedOnlyWhenNamed(t *testing.T) {
 	}
 }
 
+func TestSetupIsJudgedOnlyWhenItIsNamed(t *testing.T) {
+	p := compileText(t, specText("p: {think: 1s, on_start: [login, a], tasks: {a: 1}}", "- warmup: {users: 5, ramp: 1s, for: 5s}\n- steady: {users: 10, ramp: 1s, for: 20s}",
+		`slos: [p95 < 1s, "p95{endpoint=login} < 3s", "p90{task=on_start} < 3s", "p90{endpoint=a} < 1s"]`), 1)
+	s := newSim(t, p, 2)
+	s.answer = func(x sent) (time.Duration, int, string) {
+		if x.row == "login" {
+			return 2 * time.Second, 200, `{"token": "x"}`
+		}
+		return 10 * time.Millisecond, 200, "{}"
+	}
+	snap := s.run()
+	for i, c := range p.Layout.Claims[:4] {
+		n := uint64(0)
+		for _, slot := range snap.Evidence(i, 20, nil).Slots {
+			n += slot.N
+		}
+		// Ten users log in and call a once each, over warm-up and ramp; the rest is the tasks' hold.
+		switch {
+		case c.Objective.Selector.Endpoint == "login" && n != 10,
+			c.Objective.Selector.Task == "on_start" && n != 20,
+			!c.Setup && (n < 180 || n > 220):
+			t.Errorf("%s (set-up %v, stage %q): %d samples", c.Objective.Text, c.Setup, c.Stage, n)
+		}
+	}
+}
+
 func TestGuardsDoNotJudgeTheSearchForALimit(t *testing.T) {
 	p := compileText(t, specText("p: {think: 1s, tasks: {a: 1}}", `
 - warmup: {users: 2, for: 1m}

@@ -114,6 +114,8 @@ type Claim struct {
 	Guard bool
 	// GuardOf says what a guard protects: an endpoint's row name, or "" .
 	GuardOf string
+	// Setup claims are about set-up traffic (on_start, on_stop) and nothing else.
+	Setup bool
 	// Advisory claims are shown and never decide.
 	Advisory bool
 }

@@ -78,3 +78,12 @@ func manyProfiles(n int) string {
 	}
 	return b.String()
 }
+
+func TestLongLineIsReadOnce(t *testing.T) {
+	src := with(t, "endpoints:", "values: {long: ["+strings.Repeat("é,", 200_000)+"]}\nendpoints:")
+	start := time.Now()
+	parse(t, src, Options{})
+	if spent := time.Since(start); spent > 20*time.Second { // counting columns anew for each value takes minutes
+		t.Errorf("took %v", spent)
+	}
+}

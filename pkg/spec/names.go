@@ -41,11 +41,20 @@ func (s *Spec) taskNames(persona string) []string {
 		if persona != "" && p.Name != persona {
 			continue
 		}
-		for _, t := range p.Tasks {
-			if !seen[t.Name] {
-				seen[t.Name] = true
-				names = append(names, t.Name)
+		add := func(name string) {
+			if !seen[name] {
+				seen[name] = true
+				names = append(names, name)
 			}
+		}
+		if len(p.OnStart) > 0 {
+			add(OnStart)
+		}
+		for _, t := range p.Tasks {
+			add(t.Name)
+		}
+		if len(p.OnStop) > 0 {
+			add(OnStop)
 		}
 	}
 	return names

@@ -157,6 +157,7 @@ type source struct {
 	text  string
 	lines []int // offsets of the lines' beginnings
 	bare  bool  // not a file: faults in it have neither line nor column
+	at    cursor
 }
 
 func newSource(file, text string) *source {
@@ -181,17 +182,27 @@ func (s *source) line(n int) string {
 	return strings.TrimSuffix(text, "\r")
 }
 
-// column turns a 1-based column in characters into one in bytes.
+// column turns a 1-based column in characters into one in bytes. It goes on
+// from where it stood last: a file of a single line would else be counted
+// through again for each of its values.
 func (s *source) column(line, chars int) int {
-	col := 1
-	for _, r := range s.line(line) {
-		if chars <= 1 {
-			break
-		}
-		chars--
-		col += utf8.RuneLen(r)
+	if line != s.at.line || chars < s.at.chars {
+		s.at = cursor{line: line, chars: 1, col: 1, rest: s.line(line)}
 	}
-	return col + max(chars-1, 0)
+	c := &s.at
+	for c.chars < chars && c.rest != "" {
+		_, size := utf8.DecodeRuneInString(c.rest)
+		c.rest = c.rest[size:]
+		c.col += size
+		c.chars++
+	}
+	return c.col + chars - c.chars
+}
+
+// cursor is a place in a line, counted in characters and in bytes.
+type cursor struct {
+	line, chars, col int
+	rest             string // of the line
 }
 
 // offset returns the place in text of a position.

@@ -30,9 +30,9 @@ func (d *decoder) personas(n *node, s *Spec) {
 		}
 		p.Values = d.draws(val.get("values"))
 		p.Headers = d.headers(val.get("headers"))
-		p.OnStart = d.series(val.get("on_start"), "on_start")
+		p.OnStart = d.series(val.get("on_start"), OnStart)
 		p.Tasks = d.tasks(d.require(val, personaObject, "tasks", "tasks: {ENDPOINT: 1}"))
-		p.OnStop = d.series(val.get("on_stop"), "on_stop")
+		p.OnStop = d.series(val.get("on_stop"), OnStop)
 	})
 }
 
@@ -50,6 +50,9 @@ func (d *decoder) tasks(n *node) []*Task {
 	total := 0
 	d.each(n, "tasks", func(name string, key, val *node) {
 		d.name(key, "a task")
+		if name == OnStart || name == OnStop {
+			d.fault(key, "choose another name", "%s names the set-up of a user, and cannot name a task", name)
+		}
 		t := &Task{Name: name, Pos: key.pos(), Weight: 1}
 		tasks = append(tasks, t)
 		if val.kind == mapKind {

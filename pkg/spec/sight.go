@@ -52,18 +52,55 @@ func (s *Spec) performers(sel slo.Selector) []*Persona {
 	return performers
 }
 
-// performs reports whether a selected request can come from the persona. Setup
-// counts only for a selector that names its endpoint.
+// performs reports whether a selected request can come from the persona.
 func (p *Persona) performs(sel slo.Selector) bool {
-	selected := func(st *Step) bool {
-		return sel.Endpoint == "" || sel.Endpoint == st.Endpoint.Key || sel.Endpoint == st.Name
-	}
+	return p.works(sel) || p.setsUp(sel)
+}
+
+// works reports whether a task of the persona makes a selected request.
+func (p *Persona) works(sel slo.Selector) bool {
 	for _, t := range p.Tasks {
-		if t.Weight > 0 && (sel.Task == "" || sel.Task == t.Name) && slices.ContainsFunc(t.Steps, selected) {
+		if t.Weight > 0 && (sel.Task == "" || sel.Task == t.Name) && slices.ContainsFunc(t.Steps, selected(sel)) {
 			return true
 		}
 	}
-	return sel.Endpoint != "" && sel.Task == "" && (slices.ContainsFunc(p.OnStart, selected) || slices.ContainsFunc(p.OnStop, selected))
+	return false
+}
+
+// setsUp reports whether the persona's set-up makes a request that the selector
+// names: by its task, or by its endpoint.
+func (p *Persona) setsUp(sel slo.Selector) bool {
+	start := slices.ContainsFunc(p.OnStart, selected(sel))
+	stop := slices.ContainsFunc(p.OnStop, selected(sel))
+	switch sel.Task {
+	case OnStart:
+		return start
+	case OnStop:
+		return stop
+	case "":
+		return sel.Endpoint != "" && (start || stop)
+	}
+	return false
+}
+
+func selected(sel slo.Selector) func(*Step) bool {
+	return func(st *Step) bool {
+		return sel.Endpoint == "" || sel.Endpoint == st.Endpoint.Key || sel.Endpoint == st.Name
+	}
+}
+
+// The tasks under which set-up traffic is measured.
+const (
+	OnStart = "on_start"
+	OnStop  = "on_stop"
+)
+
+// OnSetup reports whether o is about set-up traffic: its selector names
+// on_start or on_stop as the task, or an endpoint that only set-up calls. An
+// endpoint that tasks call as well means the tasks' requests.
+func (s *Spec) OnSetup(o slo.Objective) bool {
+	performers := s.performers(o.Selector)
+	return len(performers) > 0 && !slices.ContainsFunc(performers, func(p *Persona) bool { return p.works(o.Selector) })
 }
 
 // admits reports whether the stage is open to the persona.

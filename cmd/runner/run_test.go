@@ -1,0 +1,95 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"tollgate/internal/measure"
+	"tollgate/pkg/slo"
+	"tollgate/pkg/spec"
+)
+
+func TestOwnFaultsAboveOneInAThousandMakeARunInvalid(t *testing.T) {
+	layout := measure.NewLayout([]measure.Step{{Name: "home", Method: "GET"}}, []measure.Phase{{Stage: "steady", Shape: "steady"}}, nil)
+	for _, c := range []struct {
+		own, others uint64
+		invalid     bool
+	}{{0, 0, false}, {0, 1000, false}, {1, 999, false}, {2, 1997, true}, {1, 0, true}} {
+		counts := measure.Counts{Planned: c.own + c.others, Issued: c.own + c.others}
+		counts.Outcomes[measure.OK], counts.Outcomes[measure.Generator] = c.others, c.own
+		got := invalid(&measure.Snapshot{Layout: layout, Series: []measure.Counts{counts}})
+		if (got != nil) != c.invalid {
+			t.Errorf("%d of %d: %q", c.own, c.own+c.others, got)
+		}
+	}
+}
+
+func TestGuardsAloneAreNoPass(t *testing.T) {
+	decides, shown := spec.SLO{}, spec.SLO{Advisory: true}
+	for _, c := range []struct {
+		slos      []spec.SLO
+		was, want slo.Overall
+	}{
+		{[]spec.SLO{decides}, slo.OverallPass, slo.OverallPass},
+		{[]spec.SLO{shown, decides}, slo.OverallPass, slo.OverallPass},
+		{nil, slo.OverallPass, slo.OverallNone},
+		{[]spec.SLO{shown}, slo.OverallPass, slo.OverallNone},
+		{nil, slo.OverallFail, slo.OverallFail},
+		{nil, slo.OverallInconclusive, slo.OverallInconclusive},
+	} {
+		j := slo.Judgement{Overall: c.was}
+		unpromised(&spec.Spec{SLOs: c.slos}, &j)
+		if j.Overall != c.want {
+			t.Errorf("%v with %d SLOs became %v, want %v", c.was, len(c.slos), j.Overall, c.want)
+		}
+		if told := len(j.Reasons) == 1; told != (len(c.slos) < 2 && !slices.Contains(c.slos, decides)) {
+			t.Errorf("reasons %q", j.Reasons)
+		}
+	}
+}
+
+func TestNewFolderIsNeverAnOldOne(t *testing.T) {
+	t.Chdir(t.TempDir())
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	want := filepath.Join("results", "a--b-20260102-030405")
+	for _, suffix := range []string{"", "-2", "-3"} {
+		dir := newFolder("a/ b", now)
+		if dir != want+suffix {
+			t.Errorf("%s, want %s", dir, want+suffix)
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestOverridesAreKeptAsTyped(t *testing.T) {
+	var l load
+	l.addFlags(pflag.NewFlagSet("test", pflag.ContinueOnError))
+	err := l.flags.Parse([]string{"--set", "values.a=[1, 2]", "--for=90s", "--set=values.b=x,y", "--profile", "ci", "--users", "5", "--random-seed", "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"--users 5", "--for 90s", "--set values.a=[1, 2]", "--set values.b=x,y"}
+	if got := l.overrides(); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestRampIsADurationOrASpeed(t *testing.T) {
+	for text, want := range map[string]spec.Ramp{"30s": {Over: 30 * time.Second}, "0s": {}, "5/s": {Rate: 5}, "60/m": {Rate: 1}} {
+		if got, err := parseRamp(text); err != nil || got != want {
+			t.Errorf("%s is %+v, %v; want %+v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"30", "-1s", "5/", "fast", ""} {
+		if _, err := parseRamp(text); err == nil {
+			t.Errorf("%q is a ramp", text)
+		}
+	}
+}
