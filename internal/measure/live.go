@@ -8,6 +8,7 @@ type Live struct {
 	Failures  uint64
 	NotIssued uint64
 	Response  Hist // of the successes, coarse; Inf counts the failures and the never sent
+	Lag       Hist // how late the generator itself was, coarse
 }
 
 // Merge adds what another loop recorded.
@@ -16,6 +17,7 @@ func (l *Live) Merge(o *Live) {
 	l.Failures += o.Failures
 	l.NotIssued += o.NotIssued
 	l.Response.Merge(&o.Response)
+	l.Lag.Merge(&o.Lag)
 }
 
 // liveView gathers for Live.
@@ -23,6 +25,14 @@ type liveView struct {
 	cell
 	sum      uint64
 	min, max int64
+
+	lag    cell
+	lagMax int64
+}
+
+func (v *liveView) late(ns, us int64, pool *pagePool) {
+	v.lag.add(coarseIndex(min(us, highest)), pool)
+	v.lagMax = max(v.lagMax, ns)
 }
 
 func (v *liveView) request(o Outcome, ns int64, index int, pool *pagePool) {
@@ -51,6 +61,14 @@ func (v *liveView) drain(pool *pagePool) Live {
 			out.Response.Count += b.Count
 		}
 	}
+	if lag := v.lag.point(0, nil); len(lag.buckets) > 0 {
+		out.Lag = Hist{Buckets: lag.buckets, Coarse: true, Max: v.lagMax}
+		for _, b := range lag.buckets {
+			out.Lag.Count += b.Count
+		}
+	}
+	v.lag.reset(0, pool)
+	v.lagMax = 0
 	v.reset(0, pool)
 	v.sum, v.min, v.max = 0, math.MaxInt64, 0
 	return out

@@ -129,11 +129,12 @@ func (r *Recorder) Lost(phase, step int, n uint64) {
 	}
 }
 
-// Lag counts how late the generator itself was, in ns. It is the only way in:
-// Record does not look at a sample's Lag.
+// Lag counts how late the generator itself was with one request, in ns.
 func (r *Recorder) Lag(ns int64) {
 	ns = min(max(ns, 0), maxTime)
-	r.lag.add(ns, micros(ns))
+	us := micros(ns)
+	r.lag.add(ns, us)
+	r.live.late(ns, us, &r.history.pool)
 }
 
 // Failure notes how a request of a step failed, for the list of failures: its

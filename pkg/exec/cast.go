@@ -288,6 +288,7 @@ type trip struct {
 	sent, first, done int64
 	connect           int64 // how long connection set-up took; 0: the connection was there
 	in, out           int64
+	late              int64 // how long the answer may have lain unread, by the loop's own fault
 	reused            bool
 }
 
@@ -314,7 +315,7 @@ func (c *cast) finish(i int32, t trip, o measure.Outcome, status int, detail str
 		Lag: lag, In: t.in, Out: t.out, Outcome: o, Reused: t.reused,
 	}
 	c.rec.Record(int(u.phase), u.call.step, &s)
-	c.rec.Lag(lag)
+	c.rec.Lag(max(lag, t.late))
 	if o != measure.OK {
 		c.rec.Failure(u.call.step, o, status, detail)
 		for _, k := range c.calls(u)[u.step+1:] {

@@ -29,6 +29,7 @@ type loop struct {
 	zero   time.Time // instant 0 of the run
 	limits httpwire.Limits
 
+	turn  int64 // when the events being handled were fetched
 	conns []conn
 	in    []byte // what is read; bodies are borrowed from it
 	out   []byte // the request being rendered
@@ -118,7 +119,11 @@ func (l *loop) run(stop *atomic.Bool) {
 			l.flush()
 		}
 		wait := min(max(l.next()-l.now(), 0), longestWait)
-		for i, events := 0, l.poller.wait(wait); i < len(events); i++ {
+		events := l.poller.wait(wait)
+		if len(events) > 0 {
+			l.turn = l.now()
+		}
+		for i := range events {
 			ev := &events[i]
 			if c := &l.conns[ev.Fd]; c.generation == uint32(ev.Pad) && c.state != closed {
 				l.event(ev.Fd, ev.Events)
@@ -321,7 +326,7 @@ func (l *loop) read(i int32) {
 // complete ends a request with its response.
 func (l *loop) complete(i int32, now int64, keep bool) {
 	c := &l.conns[i]
-	c.trip.done = now
+	c.trip.done, c.trip.late = now, now-l.turn
 	k := l.users[i].call
 	r := reply{status: c.parser.Status()}
 	if k.keepHeader {

@@ -62,6 +62,7 @@ type Result struct {
 	Snapshot    *measure.Snapshot
 	Spans       []Span
 	Gauges      []Gauge
+	Health      []measure.Health // of the generator itself, second by second
 	// Broke is where a steps stage ended by its `until`, by stage name: the level that did not hold.
 	Broke map[string]float64
 }
@@ -104,7 +105,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 		defer runtime.GOMAXPROCS(old)
 	}
 
-	c := &conductor{plan: p, zero: time.Now(), progress: o.Progress, broke: map[string]float64{}}
+	c := &conductor{plan: p, zero: time.Now(), progress: o.Progress, pulse: newPulse(), broke: map[string]float64{}}
 	for i := range n {
 		cast := newCast(p, &c.line, i, n, o.RunID, c.zero.UnixNano())
 		d, err := newLoop(cast, o.Target, c.zero)
@@ -143,7 +144,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	return &Result{
 		Plan: p, RunID: o.RunID, Driver: driverName, Loops: n,
 		Started: c.zero, Elapsed: time.Duration(end), Interrupted: interrupted,
-		Snapshot: snap, Spans: c.line.load(), Gauges: c.gauges, Broke: c.broke,
+		Snapshot: snap, Spans: c.line.load(), Gauges: c.gauges, Health: c.health, Broke: c.broke,
 	}, nil
 }
 
@@ -159,6 +160,8 @@ type conductor struct {
 	progress func(Progress)
 	tick     int64
 	gauges   []Gauge
+	pulse    *pulse
+	health   []measure.Health
 	recent   []measure.Live // the last seconds, for until
 	broke    map[string]float64
 	stageNo  int
@@ -309,6 +312,9 @@ func (c *conductor) read(now int64) bool {
 		}
 	}
 	c.gauges = append(c.gauges, Gauge{At: now, Active: active})
+	c.health = append(c.health, c.pulse.take(measure.Health{
+		At: now, Sent: second.Lag.Count, LagP99: lagP99(&second.Lag), Judged: c.judged(now),
+	}))
 	c.recent = append(c.recent, second)
 	if c.progress != nil {
 		st := &c.plan.stages[c.stageNo]
@@ -323,6 +329,19 @@ func (c *conductor) read(now int64) bool {
 		c.progress(p)
 	}
 	return true
+}
+
+func lagP99(h *measure.Hist) float64 {
+	if h.Count == 0 {
+		return 0
+	}
+	return h.Quantile(0.99)
+}
+
+// judged reports whether the second before now lies in a hold that is judged.
+func (c *conductor) judged(now int64) bool {
+	s := spanAt(c.line.load(), now-int64(time.Second))
+	return c.plan.Layout.Phases[s.Phase].Judged() && s.End >= now
 }
 
 // untilSeconds and untilRequests are how much a limit rule looks back, and the
@@ -428,6 +447,22 @@ func (r *Result) Claims() (claims []slo.Claim, evidence []slo.Evidence) {
 		evidence = append(evidence, e)
 	}
 	return claims, evidence
+}
+
+// Invalid says why the run may not be judged, whatever the target did: the
+// generator was the bottleneck. It is empty for a valid run.
+func (r *Result) Invalid() []string {
+	tightest := 0.0
+	for _, o := range r.Plan.Spec.SLOs {
+		k := o.Objective
+		if k.Unit != slo.Seconds || o.Advisory {
+			continue
+		}
+		if tightest == 0 || k.Limit < tightest {
+			tightest = k.Limit
+		}
+	}
+	return measure.Validity(r.Snapshot, r.Health, tightest)
 }
 
 // Unreached lists the rows whose steps sent nothing in the whole run.
