@@ -143,9 +143,15 @@ func TestCurveLeavesGapsWhereThereIsNoFiniteValue(t *testing.T) {
 }
 
 func TestPlainLine(t *testing.T) {
-	want := "0:47/3:00 spike hold: 50 users, 200/s"
-	if got := plainLine(midway()); !strings.HasPrefix(got, want) || strings.Contains(got, "\n") {
-		t.Errorf("%q, want %q…", got, want)
+	v := midway()
+	want := "0:47/3:00 spike hold: 50 users, 200/s, p50 187 ms, p95 187 ms, p99 187 ms, 13 (0.092 %) errors so far, 12 in flight"
+	if got := plainLine(v); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	v.stopping = true
+	want = "0:47/3:00 stopping: 12 in flight get a moment, then the report is written"
+	if got := plainLine(v); got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

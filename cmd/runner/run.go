@@ -106,7 +106,7 @@ func (a *app) run(ctx context.Context, p *exec.Plan, o runOptions) error {
 	if o.out == "" {
 		o.out = newFolder(p.Spec.Name, time.Now())
 	}
-	if err := report.Prepare(o.out); err != nil && false {
+	if err := report.Prepare(o.out); err != nil {
 		return &fault{exit: state{notStored: []string{err.Error()}}.exit()}
 	}
 	if !o.quiet {

@@ -166,12 +166,12 @@ slos: [p95 < 1s]
 	}
 	run() // which starts what the runtime keeps
 	before := openFiles()
-	now := goleak.IgnoreCurrent()
+	kept := goleak.IgnoreCurrent()
 	run()
 	if after := openFiles(); after > before {
 		t.Errorf("%d files are open, and there were %d", after, before)
 	}
-	goleak.VerifyNone(t, now, goleak.IgnoreAnyFunction("net/http.(*conn).serve"))
+	goleak.VerifyNone(t, kept, goleak.IgnoreAnyFunction("net/http.(*conn).serve"))
 }
 
 func TestConnectionsLeaveRoomForOtherFiles(t *testing.T) {
