@@ -248,7 +248,7 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 	verdict.verdict = r.Judgement.Overall
 	if e.result != nil {
 		verdict.unkept = r.Judgement.Reasons
-		verdict.invalid = invalid(res.Snapshot)
+		verdict.invalid = res.Invalid()
 		r.Spans, r.Users = spans(res), users(res)
 		r.Unreached, r.Broke = res.Unreached(), res.Broke
 		r.Started, r.Elapsed, r.Complete = res.Started, res.Elapsed, !res.Interrupted
@@ -275,18 +275,6 @@ func unpromised(s *spec.Spec, j *slo.Judgement) {
 		j.Overall = slo.OverallNone
 	}
 	j.Reasons = append(j.Reasons, "nothing was promised: the spec has no SLO that decides; add one under slos")
-}
-
-// invalid returns why a run may not be judged: more than one in a thousand of
-// its requests failed for a reason of our own, such as no free port.
-func invalid(s *measure.Snapshot) []string {
-	all := s.Select(func(measure.Phase, measure.Step) bool { return true })
-	own := all.Outcomes[measure.Generator]
-	if own*1000 <= all.Requests {
-		return nil
-	}
-	return []string{fmt.Sprintf("%s of %s requests failed for want of something on this machine, not on the target's side",
-		countText(float64(own)), countText(float64(all.Requests)))}
 }
 
 // spans tells the course of the run in the words of a report.

@@ -9,25 +9,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"tollgate/internal/measure"
 	"tollgate/pkg/slo"
 	"tollgate/pkg/spec"
 )
-
-func TestOwnFaultsAboveOneInAThousandMakeARunInvalid(t *testing.T) {
-	layout := measure.NewLayout([]measure.Step{{Name: "home", Method: "GET"}}, []measure.Phase{{Stage: "steady", Shape: "steady"}}, nil)
-	for _, c := range []struct {
-		own, others uint64
-		invalid     bool
-	}{{0, 0, false}, {0, 1000, false}, {1, 999, false}, {2, 1997, true}, {1, 0, true}} {
-		counts := measure.Counts{Planned: c.own + c.others, Issued: c.own + c.others}
-		counts.Outcomes[measure.OK], counts.Outcomes[measure.Generator] = c.others, c.own
-		got := invalid(&measure.Snapshot{Layout: layout, Series: []measure.Counts{counts}})
-		if (got != nil) != c.invalid {
-			t.Errorf("%d of %d: %q", c.own, c.own+c.others, got)
-		}
-	}
-}
 
 func TestGuardsAloneAreNoPass(t *testing.T) {
 	decides, shown := spec.SLO{}, spec.SLO{Advisory: true}

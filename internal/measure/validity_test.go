@@ -37,6 +37,7 @@ func TestValidityIsAboutTheGeneratorAlone(t *testing.T) {
 		"busy and late":                     {clean, healthy(1000, func(i int, h *Health) { h.CPU, h.LagP99 = 0.95, pick(i >= 5 && i < 10, 0.05, 0.0002) }), 0.2, "busy above 85 % for 5 s"},
 		"busy and on time":                  {clean, healthy(60, func(_ int, h *Health) { h.CPU = 0.99 }), 0.2, ""},
 		"ports ran out":                     {Counts{Planned: 1000, Issued: 1000, Outcomes: [NumOutcomes]uint64{OK: 998, Generator: 2}}, healthy(10, nil), 0.2, "2 of 1000 requests failed on this machine"},
+		"1 own fault in 1000":               {Counts{Planned: 1000, Issued: 1000, Outcomes: [NumOutcomes]uint64{OK: 999, Generator: 1}}, healthy(10, nil), 0.2, ""},
 		"most could not be sent":            {Counts{Planned: 1000, Issued: 1000, Outcomes: [NumOutcomes]uint64{OK: 500, Generator: 500}}, healthy(10, nil), 0.2, "only 50.0 %"},
 	} {
 		got := strings.Join(Validity(&Snapshot{Series: []Counts{c.counts}}, c.health, c.limit), "; ")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -117,8 +118,20 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	}
 	var stop atomic.Bool
 	var running sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var crash atomic.Pointer[error]
 	for _, d := range c.drivers {
-		running.Go(func() { d.run(&stop) })
+		running.Go(func() {
+			defer func() {
+				if r := recover(); r != nil {
+					err := fmt.Errorf("event loop: %v\n%s", r, debug.Stack())
+					crash.CompareAndSwap(nil, &err)
+					cancel()
+				}
+			}()
+			d.run(&stop)
+		})
 	}
 	interrupted := !c.conduct(ctx)
 	if interrupted && c.part != nil {
@@ -129,6 +142,9 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	running.Wait()
 	end := c.now()
 	c.line.finish(end)
+	if err := crash.Load(); err != nil {
+		return nil, *err
+	}
 
 	var parts []*measure.Snapshot
 	for _, cast := range c.casts {

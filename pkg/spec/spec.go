@@ -210,9 +210,12 @@ type Stage struct {
 	Shape Shape
 	Pos   Pos
 
-	Level    Level
-	Ramp     Ramp          // way to the level; zero: at once
-	For      time.Duration // the hold, without ramps
+	Level Level
+	Ramp  Ramp          // way to the level; zero: at once
+	For   time.Duration // the hold, without ramps
+	// ForMax is the longest hold of `for: 1m..5m`, which ends as soon as every
+	// objective on the stage is decided; 0 for a fixed hold.
+	ForMax   time.Duration
 	Back     time.Duration // spike: way back to the level before
 	Personas []string      // empty: all
 
@@ -242,7 +245,9 @@ type Ramp struct {
 type SLO struct {
 	Objective slo.Objective
 	Advisory  bool
-	Pos       Pos
+	// Abort ends the run early when the objective is certain to be broken.
+	Abort bool
+	Pos   Pos
 }
 
 // Confidence is the confidence of each claim by itself; Off compares point estimates.
