@@ -23,7 +23,8 @@ type Health struct {
 // reasons against it, none for a valid run. A collapsing target never makes a
 // run invalid: waiting for it is its own latency.
 //
-// limit is the tightest latency limit promised, in seconds; 0 if none is.
+// limit is the tightest latency limit promised, in seconds; 0 if none is: then
+// lateness cannot change the verdict, and does not make the run invalid.
 func Validity(s *Snapshot, health []Health, limit float64) (reasons []string) {
 	var planned, own, issued uint64
 	for i := range s.Series {
@@ -45,7 +46,7 @@ func Validity(s *Snapshot, health []Health, limit float64) (reasons []string) {
 
 	most := max(lagLeast, lagShare*limit)
 	lag, n := judgedLag(health)
-	if n > 0 && lag > most {
+	if limit > 0 && n > 0 && lag > most {
 		why := ""
 		if steal, throttled := troubles(health); throttled > 0.01 {
 			why = fmt.Sprintf(": its processor quota kept it waiting %.0f %% of the time", throttled*100)
@@ -57,7 +58,7 @@ func Validity(s *Snapshot, health []Health, limit float64) (reasons []string) {
 	}
 	run := 0
 	for _, h := range health {
-		if h.Judged && h.CPU > cpuMost && h.LagP99 > most {
+		if limit > 0 && h.Judged && h.CPU > cpuMost && h.LagP99 > most {
 			run++
 		} else {
 			run = 0

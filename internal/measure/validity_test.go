@@ -31,6 +31,7 @@ func TestValidityIsAboutTheGeneratorAlone(t *testing.T) {
 		"late in one of 20 seconds":         {clean, healthy(60, func(i int, h *Health) { h.LagP99 = pick(i%20 == 7, 0.3, h.LagP99) }), 0.2, "late by 300ms"},
 		"late by more than a tight limit's": {clean, healthy(60, func(_ int, h *Health) { h.LagP99 = 0.012 }), 0.05, "more than 10ms"},
 		"late, but little for the promise":  {clean, healthy(60, func(_ int, h *Health) { h.LagP99 = 0.05 }), 2, ""},
+		"late, and no latency promised":     {clean, healthy(60, func(_ int, h *Health) { h.LagP99 = 0.3 }), 0, ""},
 		"late only while ramping":           {clean, healthy(60, func(i int, h *Health) { h.Judged = i > 10; h.LagP99 = pick(i <= 10, 0.5, h.LagP99) }), 0.2, ""},
 		"throttled":                         {clean, healthy(60, func(_ int, h *Health) { h.LagP99, h.Throttled = 0.08, 0.9 }), 0.2, "quota kept it waiting 90 %"},
 		"a noisy neighbour":                 {clean, healthy(60, func(_ int, h *Health) { h.LagP99, h.Steal = 0.08, 0.3 }), 0.2, "a neighbour took 30 %"},
