@@ -238,3 +238,12 @@ func (p *Parser) maxInterim() int {
 	}
 	return min(p.limits.Informational, 255)
 }
+
+// Held is how many bytes of memory the parser keeps for a response that came in
+// more than one Feed.
+func (p *Parser) Held() int {
+	if p.spill == nil {
+		return 0
+	}
+	return cap(p.spill.buf)
+}

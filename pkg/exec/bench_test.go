@@ -22,8 +22,9 @@ slos: [p95 < 200ms, p99 < 500ms, errors < 1%]
 	line.begin(Span{Phase: phaseMoving(0), Moving: true})
 	line.begin(Span{Phase: phaseHold(0), Start: 1})
 	c := newCast(p, &line, 0, 1, "bench", 0)
-	c.announce(cue{start: 0})
-	c.announce(cue{start: 1, partNo: 1})
+	way := course{level: []int{0}}
+	c.announce(cue{part: way.enter(&p.stages[0], 0)})
+	c.announce(cue{part: way.enter(&p.stages[0], 1), start: 1, partNo: 1})
 	now := int64(2)
 	c.advance(now, nil)
 	var out, scratch []byte

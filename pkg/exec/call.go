@@ -180,14 +180,15 @@ func (c *call) judge(x *expr.Ctx, r reply, elapsed int64) (measure.Outcome, stri
 	if c.expect.Within > 0 && elapsed > int64(c.expect.Within) {
 		return measure.Check, "slower than " + c.expect.Within.String()
 	}
+	document := r.body
 	if c.json && !gjson.ValidBytes(r.body) {
 		if len(c.expect.JSON) > 0 || slices.ContainsFunc(c.saves, func(s spec.Save) bool { return s.Required && s.From == spec.FromJSON }) {
 			return measure.Check, "the body is not JSON"
 		}
-		r.body = nil
+		document = nil
 	}
 	for i := range c.expect.JSON {
-		if detail := checkJSON(&c.expect.JSON[i], x, r.body); detail != "" {
+		if detail := checkJSON(&c.expect.JSON[i], x, document); detail != "" {
 			return measure.Check, detail
 		}
 	}
@@ -203,7 +204,7 @@ func (c *call) judge(x *expr.Ctx, r reply, elapsed int64) (measure.Outcome, stri
 	}
 	for i := range c.saves {
 		s := &c.saves[i]
-		v := extract(s, r)
+		v := extract(s, r, document)
 		if v.IsNil() && s.Required {
 			return measure.Check, "nothing to save as " + s.Name + " at " + saveSource(s)
 		}
@@ -283,8 +284,8 @@ func checkBody(k *spec.BodyCheck, x *expr.Ctx, body []byte) string {
 }
 
 // extract reads the saved value, copied out of the borrowed response; nil when
-// there is none.
-func extract(s *spec.Save, r reply) expr.Value {
+// there is none. document is the body if that is JSON.
+func extract(s *spec.Save, r reply, document []byte) expr.Value {
 	switch s.From {
 	case spec.FromHeader:
 		if v, ok := httpwire.Field(r.header, s.Path); ok {
@@ -297,7 +298,7 @@ func extract(s *spec.Save, r reply) expr.Value {
 			return expr.Str(string(m[0]))
 		}
 	default:
-		return jsonValue(gjson.Get(borrowed(r.body), s.Path))
+		return jsonValue(gjson.Get(borrowed(document), s.Path))
 	}
 	return expr.Value{}
 }

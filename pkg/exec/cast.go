@@ -55,12 +55,14 @@ type cast struct {
 	alive    int       // users that take part in the open stage, those in set-up included
 	grown    []int     // by persona: first number that has not been tried
 
+	ends     int64 // when the plan is over, once that is announced
 	paused   bool
 	waiting  []int32 // users whose think time ended in a pause
 	draining bool    // no new tasks
 	halted   bool    // no new steps either
 
-	starting int // users in on_start
+	starting int   // users in on_start
+	coming   []int // by persona: of these, the users of an open stage's pool
 	inFlight int
 
 	stats stats
@@ -82,8 +84,9 @@ func newCast(p *Plan, line *timeline, loop, loops int, run string, epoch int64) 
 		local: make([][]int32, len(p.personas)),
 		free:  make([][]int32, len(p.personas)),
 		queue: make([]fifo, len(p.personas)),
-		grown: make([]int, len(p.personas)),
-		x:     expr.Ctx{Run: run, RunKey: h.Sum64()},
+		grown: make([]int, len(p.personas)), coming: make([]int, len(p.personas)),
+		ends: never,
+		x:    expr.Ctx{Run: run, RunKey: h.Sum64()},
 	}
 	c.stats.active = make([]atomic.Int64, len(p.personas))
 	return c
@@ -93,6 +96,7 @@ func newCast(p *Plan, line *timeline, loop, loops int, run string, epoch int64) 
 type cue struct {
 	stageNo int
 	partNo  int
+	part    part
 	start   int64
 	last    bool // the plan is over: no part, and no new task
 }
@@ -104,39 +108,45 @@ func (c *cast) announce(q cue) { c.upcoming = append(c.upcoming, q) }
 // takeUp begins a part.
 func (c *cast) takeUp(q cue) {
 	if q.last {
+		c.ends = q.start
 		c.drain(false)
 		return
 	}
 	st := &c.plan.stages[q.stageNo]
-	pt := &st.parts[q.partNo]
 	c.paused = st.shape == spec.Pause
-	if !c.paused {
-		for _, i := range c.waiting {
-			if u := &c.users[i]; u.state == idle {
-				u.state = thinking
-				c.wheel.set(i, q.start+c.think(u))
-			}
-		}
-		c.waiting = c.waiting[:0]
-	}
-	if st.open && q.partNo == 0 {
+	switch {
+	case c.paused:
+	case st.open && c.open == nil:
 		c.enterOpen(q, st)
-	} else if !st.open && c.open != nil && !c.paused {
-		c.leaveOpen(q.start, pt)
+	case st.open:
+		c.changeOpen(q, st)
+	case c.open != nil:
+		c.leaveOpen(q)
+	default:
+		c.resume(q.start)
 	}
 	if st.open && q.partNo == 1 {
 		c.arrivals = newArrivals(st.profile, st.uniform, c.plan.Seed, q.stageNo)
 		c.origin = q.start
 		c.nextArrival()
 	}
-	c.moves, c.moving = nil, false
-	if pt.from != nil {
-		c.moves = newMoves(*pt)
-		c.moveAt = q.start
-		c.nextMove()
-	}
+	c.moves = newMoves(q.part)
+	c.moveAt = q.start
+	c.nextMove()
 	c.publish()
 	c.stats.parts.Add(1)
+}
+
+// resume ends a pause for users of the closed model: they go on after a think
+// time of their own, not all at once.
+func (c *cast) resume(start int64) {
+	for _, i := range c.waiting {
+		if u := &c.users[i]; u.state == idle && u.ready {
+			u.state = thinking
+			c.wheel.set(i, start+c.think(u))
+		}
+	}
+	c.waiting = c.waiting[:0]
 }
 
 // publish refreshes what the conductor reads.
@@ -184,22 +194,19 @@ func (c *cast) next() int64 {
 	return at
 }
 
-// advance does all that is due by now. Requests to send are left in outbox;
-// users whose request has passed its deadline are returned through expire.
+// advance does all that is due by now, in the order in which it was due even
+// when the loop is late. Requests to send are left in outbox; users whose
+// request has passed its deadline are returned through expire.
 func (c *cast) advance(now int64, expire func(i int32)) {
-	for c.comeAndGo(now); len(c.upcoming) > 0 && c.upcoming[0].start <= now; c.comeAndGo(now) {
+	for len(c.upcoming) > 0 && c.upcoming[0].start <= now {
 		q := c.upcoming[0]
 		c.upcoming = c.upcoming[1:]
+		c.comeAndGo(now)
+		c.arriveBefore(q.start, now)
 		c.takeUp(q)
 	}
-	for c.open != nil && c.more && c.origin+int64(c.arrival.at) <= now {
-		if c.draining {
-			c.more = false
-			break
-		}
-		c.arrive(c.origin+int64(c.arrival.at), c.arrival.number, now)
-		c.nextArrival()
-	}
+	c.comeAndGo(now)
+	c.arriveBefore(now+1, now)
 	for {
 		i, ok := c.wheel.pop(now)
 		if !ok {
@@ -211,7 +218,7 @@ func (c *cast) advance(now int64, expire func(i int32)) {
 		case thinking:
 			at := c.wheel.nodes[i].at
 			switch {
-			case c.draining:
+			case c.draining && at >= c.ends:
 				u.state = idle
 			case c.paused:
 				u.state = idle

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"runtime"
 	"sync/atomic"
@@ -27,9 +28,11 @@ type loop struct {
 	to     unix.Sockaddr
 	v6     bool
 	zero   time.Time // instant 0 of the run
-	limits httpwire.Limits
 
-	turn  int64 // when the events being handled were fetched
+	since int64   // since when what is being read may have lain there
+	full  []int32 // connections with more to read than one turn takes
+	held  int64   // bytes of bodies kept for users whose answer is not complete
+	most  int64   // limit of held
 	conns []conn
 	in    []byte // what is read; bodies are borrowed from it
 	out   []byte // the request being rendered
@@ -66,6 +69,7 @@ type conn struct {
 	trip       trip
 	dialed     int64
 	rest       []byte // what is left to send
+	held       int64  // bytes that the parser keeps
 }
 
 const (
@@ -73,14 +77,22 @@ const (
 	// longestWait bounds a wait, so that calls from other goroutines and the
 	// garbage collector are served soon: 5 ms.
 	longestWait = int64(5 * time.Millisecond)
+	// readsPerTurn bounds what one peer may send before the others have their
+	// turn again.
+	readsPerTurn = 4
+	// eventsPerLook is after how many events timers are looked at again.
+	eventsPerLook = 32
+	// keptBodies bounds the bodies that all loops together hold for checks and
+	// saves while they arrive: 48 MiB.
+	keptBodies = 48 << 20
 )
 
-func newLoop(c *cast, target netip.AddrPort, zero time.Time) (*loop, error) {
+func newLoop(c *cast, target netip.AddrPort, zero time.Time) (driver, error) {
 	p, err := newPoller()
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{cast: c, poller: p, zero: zero, in: make([]byte, readBuffer), ended: make(chan struct{})}
+	l := &loop{cast: c, poller: p, zero: zero, in: make([]byte, readBuffer), ended: make(chan struct{}), most: keptBodies / int64(c.loops)}
 	l.to, l.v6 = sockaddr(target)
 	return l, nil
 }
@@ -109,6 +121,7 @@ func (l *loop) run(stop *atomic.Bool) {
 	defer close(l.ended)
 	defer l.close()
 
+	looked := l.now()
 	for !stop.Load() {
 		now := l.now()
 		l.advance(now, l.expire)
@@ -118,20 +131,47 @@ func (l *loop) run(stop *atomic.Bool) {
 			close(call.done)
 			l.flush()
 		}
-		wait := min(max(l.next()-l.now(), 0), longestWait)
-		events := l.poller.wait(wait)
-		if len(events) > 0 {
-			l.turn = l.now()
+		before := l.now()
+		wait := min(max(l.next()-before, 0), longestWait)
+		if len(l.full) > 0 {
+			wait = 0
 		}
-		for i := range events {
-			ev := &events[i]
+		events := l.poller.wait(wait)
+		after := l.now()
+		// What woke a wait came just now; what was there already when the wait
+		// began may have come at any time since the last look.
+		l.since = after
+		if after-before < noWait {
+			l.since = looked
+		}
+		looked = after
+		for k := range events {
+			ev := &events[k]
 			if c := &l.conns[ev.Fd]; c.generation == uint32(ev.Pad) && c.state != closed {
 				l.event(ev.Fd, ev.Events)
+				l.flush()
+			}
+			if k%eventsPerLook == eventsPerLook-1 {
+				l.advance(l.now(), l.expire)
+				l.flush()
+			}
+		}
+		for k := len(l.full); k > 0; k-- {
+			i := l.full[0]
+			l.full = append(l.full[:0], l.full[1:]...)
+			if s := l.conns[i].state; s == waiting || s == sending || s == standby {
+				l.read(i)
 				l.flush()
 			}
 		}
 	}
 }
+
+// noWait is how short a wait is that found its events already there: 20 us.
+const noWait = 20_000
+
+// discard gives back what a loop that never ran holds.
+func (l *loop) discard() { l.poller.close() }
 
 // close gives every descriptor back; what is still in flight ends as aborted.
 func (l *loop) close() {
@@ -238,7 +278,7 @@ func (l *loop) writeRest(i int32) {
 	case err == syscall.EAGAIN:
 	case err != nil:
 		// The peer stopped reading, but it may have answered before it did.
-		c.rest, c.state = nil, waiting
+		c.rest, c.state, c.hungUp = nil, waiting, true
 		l.read(i)
 		if c.state == waiting {
 			l.broke(i, err, false)
@@ -265,7 +305,10 @@ func (l *loop) event(i int32, events uint32) {
 		c.trip.connect = max(now-c.dialed, 1)
 		c.state = standby
 		l.write(i, now)
-		return
+		if c.state != waiting && c.state != sending {
+			return
+		}
+		// The same event may say that the peer has spoken first, or hung up.
 	}
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		c.hungUp = true
@@ -284,7 +327,11 @@ func (l *loop) event(i int32, events uint32) {
 func (l *loop) read(i int32) {
 	c := &l.conns[i]
 	generation := c.generation
-	for {
+	for reads := 0; ; reads++ {
+		if reads == readsPerTurn {
+			l.full = append(l.full, i)
+			return
+		}
 		n, err := recv(int(c.fd), l.in)
 		switch {
 		case err == syscall.EAGAIN || err == syscall.EINTR:
@@ -313,9 +360,13 @@ func (l *loop) read(i int32) {
 			return
 		case done:
 			l.complete(i, now, used == n && c.parser.KeepAlive() && c.state == waiting && !c.hungUp)
+			c = &l.conns[i] // a user that came meanwhile may have moved them
 			if c.state == closed || c.generation != generation {
 				return
 			}
+		case !l.keep(c):
+			l.spoiled(i, errTooMuchHeld, now)
+			return
 		}
 		if n < len(l.in) && !c.hungUp {
 			return
@@ -323,10 +374,30 @@ func (l *loop) read(i int32) {
 	}
 }
 
+// errTooMuchHeld is the fault of a body that came when all others together held
+// what may be held.
+var errTooMuchHeld = fmt.Errorf("%w: bodies under way hold %d MiB in all", httpwire.ErrTooLarge, keptBodies>>20)
+
+// keep accounts for what the parser holds of an incomplete response; false when
+// that is more than may be held.
+func (l *loop) keep(c *conn) bool {
+	held := int64(c.parser.Held())
+	l.held += held - c.held
+	c.held = held
+	return l.held <= l.most
+}
+
+// let gives back what the parser held.
+func (l *loop) let(c *conn) {
+	c.parser.Release()
+	l.held -= c.held
+	c.held = 0
+}
+
 // complete ends a request with its response.
 func (l *loop) complete(i int32, now int64, keep bool) {
 	c := &l.conns[i]
-	c.trip.done, c.trip.late = now, now-l.turn
+	c.trip.done, c.trip.late = now, now-l.since
 	k := l.users[i].call
 	r := reply{status: c.parser.Status()}
 	if k.keepHeader {
@@ -342,7 +413,7 @@ func (l *loop) complete(i int32, now int64, keep bool) {
 		l.hangUp(c)
 	}
 	l.done(i, t, r)
-	l.conns[i].parser.Release()
+	l.let(&l.conns[i])
 }
 
 // endOfStream handles the end of the stream.
@@ -405,14 +476,20 @@ func (l *loop) broke(i int32, err error, dialing bool) {
 // something: that is never the target's fault.
 func ownFault(err error) bool {
 	switch err {
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE:
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.ENOSPC:
 		return true
 	}
 	return false
 }
 
-// expire ends a request at its deadline.
+// expire ends a request at its deadline, unless its answer is there and was only
+// not read yet: then the loop was late, and not the target.
 func (l *loop) expire(i int32) {
+	if l.conns[i].state == waiting {
+		if l.read(i); l.conns[i].state != waiting {
+			return
+		}
+	}
 	c := &l.conns[i]
 	c.trip.done = l.now()
 	detail := "no complete response within the timeout"
@@ -430,7 +507,7 @@ func (l *loop) disconnect(i int32) {
 	}
 	c := &l.conns[i]
 	l.hangUp(c)
-	c.parser.Release()
+	l.let(c)
 }
 
 func (l *loop) hangUp(c *conn) {

@@ -60,9 +60,26 @@ type task struct {
 // passes the limit.
 type untilRule struct{ objective slo.Objective }
 
-// Phases of stage i in the layout.
+// Phases of stage i in the layout. The last phase of all is the drain, which
+// belongs to no stage, so that no objective can name it.
 func phaseMoving(stage int) int { return 2 * stage }
 func phaseHold(stage int) int   { return 2*stage + 1 }
+func (p *Plan) phaseDrain() int { return 2 * len(p.stages) }
+
+const drainShape = "drain"
+
+// loops returns on how many loops the plan may be spread, of n. A loop serves
+// its share of the arrivals with its own share of the pool: shares of a few
+// users would wait for one another while users of other loops are free.
+func (p *Plan) loops(n int) int {
+	const least = 16
+	for i := range p.stages {
+		if st := &p.stages[i]; st.open {
+			n = min(n, max(1, st.most/(least*len(p.personas))))
+		}
+	}
+	return n
+}
 
 // Compile makes the plan of a spec. A valid spec always compiles; the error
 // names a limit of this machine that the load would pass.
@@ -110,6 +127,7 @@ func Compile(s *spec.Spec, o Options) (*Plan, error) {
 			measure.Phase{Stage: st.Name, Shape: string(st.Shape), Moving: true},
 			measure.Phase{Stage: st.Name, Shape: string(st.Shape)})
 	}
+	phases = append(phases, measure.Phase{Shape: drainShape, Moving: true})
 	if o.MaxConnections > 0 && p.maxUsers > o.MaxConnections {
 		return nil, fmt.Errorf("%d users need as many connections, and this process may open %d: raise the limit with `ulimit -n %d`, or lower --users",
 			p.maxUsers, o.MaxConnections, p.maxUsers+reservedFiles)
@@ -167,7 +185,7 @@ func (p *Plan) compileStage(st *spec.Stage, before []int, o Options) stage {
 		for level := range stepLevels(st) {
 			to := p.dealt(st.Level, int(level), st.Personas)
 			cs.parts = append(cs.parts,
-				part{moving: true, from: from, to: to, over: rampOver(st.Ramp, float64(sum(from)), float64(sum(to))), settle: true, level: level},
+				part{moving: true, from: from, to: to, ramp: st.Ramp, over: rampOver(st.Ramp, float64(sum(from)), float64(sum(to))), settle: true, level: level},
 				part{from: to, to: to, over: st.Every, level: level})
 			from = to
 		}
@@ -175,11 +193,11 @@ func (p *Plan) compileStage(st *spec.Stage, before []int, o Options) stage {
 		to := p.dealt(st.Level, st.Level.Users, st.Personas)
 		n := float64(sum(to))
 		cs.parts = []part{
-			{moving: true, from: before, to: to, over: rampOver(st.Ramp, float64(sum(before)), n), settle: true, level: n},
+			{moving: true, from: before, to: to, ramp: st.Ramp, over: rampOver(st.Ramp, float64(sum(before)), n), settle: true, level: n},
 			{from: to, to: to, over: st.For, level: n},
 		}
 		if st.Shape == spec.Spike {
-			cs.parts = append(cs.parts, part{moving: true, from: to, to: before, over: st.Back, level: float64(sum(before))})
+			cs.parts = append(cs.parts, part{moving: true, back: true, from: to, to: before, over: st.Back, level: float64(sum(before))})
 		}
 	}
 	return cs
@@ -294,7 +312,7 @@ func (p *Plan) claims(steps []measure.Step) []slo.Claim {
 // the average of the large ones.
 func (p *Plan) guards(steps []measure.Step) []slo.Claim {
 	var out []slo.Claim
-	seen := map[string]bool{}
+	seen := map[rowKey]bool{}
 	for _, s := range steps {
 		limit := p.Spec.ErrorGuard
 		own := false
@@ -304,12 +322,13 @@ func (p *Plan) guards(steps []measure.Step) []slo.Claim {
 				limit = max(limit, o.Objective.Limit)
 			}
 		}
-		if own || seen[s.Name] {
+		row := rowKey{s.Name, s.Setup}
+		if own || seen[row] {
 			continue
 		}
-		seen[s.Name] = true
+		seen[row] = true
 		out = append(out, slo.Claim{
-			Guard: true, GuardOf: s.Name,
+			Guard: true, GuardOf: s.Name, Setup: s.Setup,
 			Objective: slo.Objective{
 				Text:   fmt.Sprintf("errors{endpoint=%q} <= %s", s.Name, slo.FormatValue(limit, slo.Ratio)),
 				Metric: slo.Metric{Kind: slo.Errors}, Selector: slo.Selector{Endpoint: s.Name},
@@ -339,6 +358,13 @@ func (p *Plan) guards(steps []measure.Step) []slo.Claim {
 		})
 	}
 	return out
+}
+
+// rowKey tells the rows apart that have a guard each: many tasks that succeed
+// must not hide a set-up that fails.
+type rowKey struct {
+	name  string
+	setup bool
 }
 
 // coversErrors reports whether an objective of the spec promises an error ratio

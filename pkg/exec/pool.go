@@ -13,10 +13,11 @@ type fifo struct {
 }
 
 type waitingArrival struct {
-	due   int64
-	key   expr.Key
-	task  int32
-	phase int32
+	due    int64
+	key    expr.Key
+	number uint64
+	task   int32
+	phase  int32
 }
 
 func (f *fifo) push(a waitingArrival) {
@@ -53,15 +54,8 @@ func (c *cast) nextArrival() {
 
 // enterOpen makes the users serve arrivals instead of their own rhythm.
 func (c *cast) enterOpen(q cue, st *stage) {
-	first := c.open == nil
-	c.open, c.stageNo = st, q.stageNo
-	c.more = false
-	for p := range c.grown {
-		c.grown[p] = st.pool[p]
-	}
-	if !first {
-		return
-	}
+	c.waiting = c.waiting[:0]
+	c.changeOpen(q, st)
 	for i := range c.users {
 		if u := &c.users[i]; u.state == thinking || u.state == idle && u.ready {
 			c.wheel.clear(int32(i))
@@ -70,9 +64,24 @@ func (c *cast) enterOpen(q cue, st *stage) {
 	}
 }
 
-// leaveOpen gives the users their own rhythm back; the pool's extra users go,
-// and arrivals that still wait are not issued.
-func (c *cast) leaveOpen(start int64, pt *part) {
+// changeOpen goes on to another part, or another stage, of the open model.
+func (c *cast) changeOpen(q cue, st *stage) {
+	if c.open == st {
+		return
+	}
+	c.open, c.stageNo, c.more = st, q.stageNo, false
+	copy(c.grown, st.pool)
+	for _, i := range c.waiting { // after a pause
+		if u := &c.users[i]; u.state == idle && u.ready {
+			c.toFree(i, q.start)
+		}
+	}
+	c.waiting = c.waiting[:0]
+}
+
+// leaveOpen gives the users their own rhythm back. Those that the pool grew by
+// go, and arrivals that still wait are not issued.
+func (c *cast) leaveOpen(q cue) {
 	for p := range c.queue {
 		for !c.queue[p].empty() {
 			c.giveUp(p, c.queue[p].pop())
@@ -82,12 +91,21 @@ func (c *cast) leaveOpen(start int64, pt *part) {
 	c.open, c.more = nil, false
 	for i := range c.users {
 		u := &c.users[i]
-		if int(u.number) >= max(pt.from[u.persona], pt.to[u.persona]) {
-			c.leave(int(u.persona), int(u.number), start)
-		} else if u.state == idle {
+		if int(u.number) >= q.part.from[u.persona] {
+			c.leave(int(u.persona), int(u.number), q.start)
+		} else if u.state == idle && u.ready {
 			u.state = thinking
-			c.wheel.set(int32(i), start+c.think(u))
+			c.wheel.set(int32(i), q.start+c.think(u))
 		}
+	}
+	c.waiting = c.waiting[:0]
+}
+
+// arriveBefore takes the arrivals that are due before an instant.
+func (c *cast) arriveBefore(end, now int64) {
+	for c.open != nil && c.more && c.origin+int64(c.arrival.at) < end {
+		c.arrive(c.origin+int64(c.arrival.at), c.arrival.number, now)
+		c.nextArrival()
 	}
 }
 
@@ -95,7 +113,7 @@ func (c *cast) leaveOpen(start int64, pt *part) {
 func (c *cast) arrive(due int64, number uint64, now int64) {
 	key := expr.NewKey(c.plan.Seed, uint64(c.stageNo)+1, number, 0)
 	p := c.drawPersona(key)
-	w := waitingArrival{due: due, key: key, task: c.drawTask(p, key), phase: c.phase(due)}
+	w := waitingArrival{due: due, key: key, number: number, task: c.drawTask(p, key), phase: c.phase(due)}
 	if k := c.firstCall(p, w.task); k.when == nil {
 		c.rec.Planned(int(w.phase), k.step, 1)
 	}
@@ -131,7 +149,7 @@ func (c *cast) growPool(p int, now int64) {
 	if c.loop < c.open.most%c.loops {
 		limit++
 	}
-	if c.alive >= limit || c.starting >= c.queue[p].len() {
+	if c.draining || c.alive >= limit || c.coming[p] >= c.queue[p].len() {
 		return
 	}
 	for !c.mine(p, c.grown[p]) {
@@ -144,8 +162,7 @@ func (c *cast) growPool(p int, now int64) {
 // assign gives an arrival to a user that has been free since the given instant.
 func (c *cast) assign(i int32, w waitingArrival, freed int64) {
 	u := &c.users[i]
-	u.iter++
-	u.key, u.task, u.step, u.call = w.key, w.task, 0, nil
+	u.key, u.task, u.step, u.call, u.arrival = w.key, w.task, 0, nil, w.number+1
 	u.due, u.freed, u.phase = w.due, freed, w.phase
 	k := c.calls(u)[0]
 	if k.when != nil { // whether it will be sent at all shows only now

@@ -53,9 +53,9 @@ func Preflight(ctx context.Context, t *spec.Target, o PreflightOptions) (netip.A
 		}
 	}
 	var last error
-	for _, a := range addrs {
+	for i, a := range addrs {
 		to := netip.AddrPortFrom(a, uint16(t.Port))
-		if last = ready(ctx, t, to); last == nil {
+		if last = readyWithin(ctx, o.Limit/time.Duration(len(addrs)-i+1), len(addrs)-i, t, to); last == nil {
 			return to, nil
 		}
 	}
@@ -98,6 +98,17 @@ func allowed(host string, a netip.Addr, patterns []string) error {
 	}
 	return fmt.Errorf("%w: %s (%s) matches none of the allowed hosts %s: add --allow-host %s if it is yours",
 		ErrRefused, host, a, strings.Join(patterns, ", "), host)
+}
+
+// readyWithin asks one of the addresses that are left; a silent one must leave
+// time for the others.
+func readyWithin(ctx context.Context, share time.Duration, left int, t *spec.Target, to netip.AddrPort) error {
+	if left == 1 {
+		return ready(ctx, t, to)
+	}
+	ctx, cancel := context.WithTimeout(ctx, share)
+	defer cancel()
+	return ready(ctx, t, to)
 }
 
 // ready makes the spec's ready request, or only connects where there is none.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"net/netip"
 	"runtime"
 	"runtime/debug"
@@ -28,6 +29,8 @@ type RunOptions struct {
 	RunID string
 	// Progress is called once a second from the goroutine that called Run; nil: never.
 	Progress func(Progress)
+
+	driver newDriver
 }
 
 // Progress is what a run looks like at one moment.
@@ -74,7 +77,12 @@ type driver interface {
 	run(stop *atomic.Bool)
 	// do runs f where the cast may be touched, and waits for it.
 	do(f func())
+	// discard gives back what a driver holds that is not to run.
+	discard()
 }
+
+// newDriver makes a driver; the simulation brings its own.
+type newDriver func(*cast, netip.AddrPort, time.Time) (driver, error)
 
 const (
 	firstLead  = int64(20 * time.Millisecond)  // before the first stage
@@ -94,6 +102,10 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	if n <= 0 {
 		n = runtime.NumCPU()
 	}
+	n = p.loops(n)
+	if o.driver == nil {
+		o.driver = newLoop
+	}
 	if o.RunID == "" {
 		var b [8]byte
 		_, _ = rand.Read(b[:]) // never fails
@@ -109,8 +121,11 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	c := &conductor{plan: p, zero: time.Now(), progress: o.Progress, pulse: newPulse(), broke: map[string]float64{}}
 	for i := range n {
 		cast := newCast(p, &c.line, i, n, o.RunID, c.zero.UnixNano())
-		d, err := newLoop(cast, o.Target, c.zero)
+		d, err := o.driver(cast, o.Target, c.zero)
 		if err != nil {
+			for _, d := range c.drivers {
+				d.discard()
+			}
 			return nil, fmt.Errorf("event loop: %w", err)
 		}
 		c.casts = append(c.casts, cast)
@@ -135,7 +150,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	}
 	interrupted := !c.conduct(ctx)
 	if interrupted && c.part != nil {
-		c.end(c.now(), false)
+		c.end(c.now() + partLead)
 	}
 	c.drain(ctx)
 	stop.Store(true)
@@ -178,7 +193,8 @@ type conductor struct {
 	gauges   []Gauge
 	pulse    *pulse
 	health   []measure.Health
-	recent   []measure.Live // the last seconds, for until
+	recent   []measure.Live // the last seconds of this part, for until
+	fresh    bool           // the next reading began before this part
 	broke    map[string]float64
 	stageNo  int
 	part     *part
@@ -192,62 +208,57 @@ func (c *conductor) conduct(ctx context.Context) bool {
 	at := c.now() + firstLead
 	c.tick = at + int64(time.Second)
 	begun := 0
+	way := course{level: make([]int, len(c.plan.personas))}
 	for no := range c.plan.stages {
 		st := &c.plan.stages[no]
 		c.stageNo = no
 		for k := range st.parts {
-			pt := &st.parts[k]
-			phase := phaseHold(no)
-			if pt.moving {
-				phase = phaseMoving(no)
-			}
-			c.line.begin(Span{Stage: no, Phase: phase, Moving: pt.moving, Paused: st.shape == spec.Pause, Level: pt.level, Start: at})
+			pt := way.enter(st, k)
+			c.line.begin(pt.span(no, st, at))
 			for i, d := range c.drivers {
-				d.do(func() { c.casts[i].announce(cue{stageNo: no, partNo: k, start: at}) })
+				d.do(func() { c.casts[i].announce(cue{stageNo: no, partNo: k, part: pt, start: at}) })
 			}
 			begun++
-			c.part, c.partEnd = pt, at+int64(pt.over)
-			c.recent = c.recent[:0]
+			c.part, c.partEnd = &pt, at+int64(pt.over)
+			c.recent, c.fresh = c.recent[:0], true
 
-			if pt.settle {
-				settled := func() bool { return c.settled(begun) }
-				if !c.wait(ctx, c.partEnd, settled) {
+			broken := false
+			switch {
+			case pt.settle:
+				if !c.wait(ctx, c.partEnd, func() bool { return c.settled(begun) }) {
 					return false
 				}
-				at = max(c.partEnd, c.now()+partLead)
-				continue
-			}
-			broken := false
-			if st.until != nil && !pt.moving {
-				early := func() bool { broken = broken || c.reached(st.until); return broken }
+			case st.until != nil && !pt.moving:
+				early := func() bool { broken = broken || c.reached(st.until, pt.over); return broken }
 				if !c.waitOr(ctx, c.partEnd-cueLead, early) {
 					return false
 				}
-			} else if !c.wait(ctx, c.partEnd-cueLead, nil) {
-				return false
+			default:
+				if !c.wait(ctx, c.partEnd-cueLead, nil) {
+					return false
+				}
 			}
-			at = c.partEnd
+			// Never in the past: what the loops have done since would count in a
+			// part that was over.
+			soon := c.now() + partLead
 			if broken {
 				c.broke[st.name] = pt.level
-				at = c.now() + partLead
+				at = soon
 				break
 			}
+			at = max(c.partEnd, soon)
 		}
 	}
-	c.end(at, true)
+	c.end(at)
 	return c.wait(ctx, at, nil)
 }
 
 // end closes the last part: what is due later belongs to the drain, which is
 // never judged. Loops learn of a planned end ahead of it, and keep it to the
 // microsecond.
-func (c *conductor) end(at int64, planned bool) {
-	last := len(c.plan.stages) - 1
-	if !planned {
-		last = c.stageNo
-	}
+func (c *conductor) end(at int64) {
 	c.part, c.partEnd = nil, at
-	c.line.begin(Span{Stage: last, Phase: phaseMoving(last), Moving: true, Drain: true, Start: at})
+	c.line.begin(c.plan.drainSpan(c.stageNo, at))
 	for i, d := range c.drivers {
 		d.do(func() { c.casts[i].announce(cue{start: at, last: true}) })
 	}
@@ -331,7 +342,10 @@ func (c *conductor) read(now int64) bool {
 	c.health = append(c.health, c.pulse.take(measure.Health{
 		At: now, Sent: second.Lag.Count, LagP99: lagP99(&second.Lag), Judged: c.judged(now),
 	}))
-	c.recent = append(c.recent, second)
+	if !c.fresh {
+		c.recent = append(c.recent, second)
+	}
+	c.fresh = false
 	if c.progress != nil {
 		st := &c.plan.stages[c.stageNo]
 		p := Progress{
@@ -360,21 +374,23 @@ func (c *conductor) judged(now int64) bool {
 	return c.plan.Layout.Phases[s.Phase].Judged() && s.End >= now
 }
 
-// untilSeconds and untilRequests are how much a limit rule looks back, and the
-// least it needs to see, so that one slow second does not end a search.
+// untilSeconds and untilRequests are how much a limit rule looks back at most,
+// and the least it needs to see, so that one slow second does not end a search.
 const (
 	untilSeconds  = 5
 	untilRequests = 59
 )
 
-// reached evaluates an until rule over the last seconds of the level that holds now.
-func (c *conductor) reached(u *untilRule) bool {
-	if len(c.recent) < untilSeconds {
+// reached evaluates an until rule over the last seconds of the level that holds
+// now, which it does for a while: a short level is looked at as a whole.
+func (c *conductor) reached(u *untilRule, holds time.Duration) bool {
+	n := max(1, min(untilSeconds, int(holds.Seconds())-2))
+	if len(c.recent) < n {
 		return false
 	}
 	var l measure.Live
-	for i := range c.recent[len(c.recent)-untilSeconds:] {
-		l.Merge(&c.recent[len(c.recent)-untilSeconds+i])
+	for i := range c.recent[len(c.recent)-n:] {
+		l.Merge(&c.recent[len(c.recent)-n+i])
 	}
 	if l.Requests+l.NotIssued < untilRequests {
 		return false
@@ -394,7 +410,7 @@ func (c *conductor) reached(u *untilRule) bool {
 			value /= float64(l.Requests + l.NotIssued)
 		}
 	case slo.Throughput:
-		value = float64(l.Requests-l.Failures) / untilSeconds
+		value = float64(l.Requests-l.Failures) / float64(n)
 	default:
 		return false // spec.Parse lets no other metric through
 	}
@@ -505,6 +521,13 @@ func (r *Result) excused(claim slo.Claim, e slo.Evidence) bool {
 		return false
 	}
 	layout := r.Snapshot.Layout
+	for p := range layout.Phases {
+		for n, step := range layout.Steps {
+			if step.Name == claim.GuardOf && step.Setup == claim.Setup && r.Snapshot.Series[p*len(layout.Steps)+n].Failures() > 0 {
+				return false // it failed where nobody judges: that is no pass
+			}
+		}
+	}
 	expected := 0.0
 	for _, pe := range r.Plan.personas {
 		drawn := 0.0 // tasks of this persona that began
@@ -515,7 +538,7 @@ func (r *Result) excused(claim slo.Claim, e slo.Evidence) bool {
 		}
 		for _, t := range pe.tasks {
 			for _, k := range t.calls {
-				if layout.Steps[k.step].Name == claim.GuardOf && k.when == nil {
+				if !claim.Setup && layout.Steps[k.step].Name == claim.GuardOf && k.when == nil {
 					expected += drawn * float64(t.weight) / float64(pe.weights)
 				}
 			}
@@ -567,10 +590,15 @@ func (r *Result) gauge(i int) []float64 {
 	}
 	var out []float64
 	for _, s := range r.scope(i) {
+		last := s.Start
 		for _, g := range r.Gauges {
 			if g.At < s.Start || g.At >= s.End {
 				continue
 			}
+			if g.At-last > gaugeGap {
+				out = append(out, math.NaN()) // a second in which nobody looked
+			}
+			last = g.At
 			n := 0
 			for p, active := range g.Active {
 				if sel := claim.Objective.Selector.Persona; sel == "" || sel == r.Plan.personas[p].name {
@@ -579,6 +607,13 @@ func (r *Result) gauge(i int) []float64 {
 			}
 			out = append(out, float64(n))
 		}
+		if s.End-last > gaugeGap {
+			out = append(out, math.NaN())
+		}
 	}
 	return out
 }
+
+// gaugeGap is from how long a silence users are unknown: 2 s, twice the
+// interval of the readings.
+const gaugeGap = int64(2 * time.Second)

@@ -96,19 +96,16 @@ func newSim(t failer, p *Plan, loops int) *sim {
 func (s *sim) run() *measure.Snapshot {
 	s.t.Helper()
 	at := int64(0)
+	way := course{level: make([]int, len(s.plan.personas))}
 	for no := range s.plan.stages {
 		st := &s.plan.stages[no]
 		for k := range st.parts {
-			pt := &st.parts[k]
-			phase := phaseHold(no)
-			if pt.moving {
-				phase = phaseMoving(no)
-			}
-			sp := Span{Stage: no, Phase: phase, Moving: pt.moving, Level: pt.level, Start: at}
+			pt := way.enter(st, k)
+			sp := pt.span(no, st, at)
 			s.line.begin(sp)
 			s.parts = append(s.parts, sp)
 			for _, c := range s.casts {
-				c.announce(cue{stageNo: no, partNo: k, start: at})
+				c.announce(cue{stageNo: no, partNo: k, part: pt, start: at})
 			}
 			end := at + int64(pt.over)
 			if !pt.settle { // what is known ahead is announced ahead
@@ -127,7 +124,7 @@ func (s *sim) run() *measure.Snapshot {
 			at = end
 		}
 	}
-	s.line.begin(Span{Stage: len(s.plan.stages) - 1, Phase: phaseMoving(len(s.plan.stages) - 1), Moving: true, Drain: true, Start: at})
+	s.line.begin(s.plan.drainSpan(len(s.plan.stages)-1, at))
 	for _, c := range s.casts {
 		c.announce(cue{start: at, last: true})
 	}

@@ -29,9 +29,52 @@ type part struct {
 	from   []int // closed: users per persona when it begins
 	to     []int // and when it ends
 	over   time.Duration
+	ramp   spec.Ramp // closed: how `over` follows from the levels
+	back   bool      // closed: to the level before the stage
 	// settle: the part ends when its users have done their on_start, not before `over`.
 	settle bool
 	level  float64 // users or rate at its end, for reports
+}
+
+// course follows the level from part to part as it really is: a search for a
+// limit may end at any of its levels, and what comes after begins there.
+type course struct {
+	level  []int // users per persona now
+	before []int // when the stage began
+}
+
+// enter returns part k of a stage with its levels as they are.
+func (c *course) enter(st *stage, k int) part {
+	pt := st.parts[k]
+	if k == 0 {
+		c.before = c.level
+	}
+	switch {
+	case st.shape == spec.Pause:
+		pt.to = c.level
+	case pt.back:
+		pt.to = c.before
+		pt.level = float64(sum(pt.to))
+	}
+	pt.from, c.level = c.level, pt.to
+	if pt.ramp.Rate > 0 {
+		pt.over = rampOver(pt.ramp, float64(sum(pt.from)), float64(sum(pt.to)))
+	}
+	return pt
+}
+
+// span returns the part as it begins in a run.
+func (p part) span(stageNo int, st *stage, at int64) Span {
+	phase := phaseHold(stageNo)
+	if p.moving {
+		phase = phaseMoving(stageNo)
+	}
+	return Span{Stage: stageNo, Phase: phase, Moving: p.moving, Paused: st.shape == spec.Pause, Level: p.level, Start: at}
+}
+
+// drainSpan returns the span after a plan's end, or after its interruption in a stage.
+func (p *Plan) drainSpan(stageNo int, at int64) Span {
+	return Span{Stage: stageNo, Phase: p.phaseDrain(), Moving: true, Drain: true, Start: at}
 }
 
 // move is one user coming or going.

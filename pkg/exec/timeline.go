@@ -33,8 +33,12 @@ func (t *timeline) load() []Span {
 // begin ends the span before at start, and opens the next one.
 func (t *timeline) begin(s Span) {
 	old := t.load()
-	next := make([]Span, len(old), len(old)+1)
-	copy(next, old)
+	next := make([]Span, 0, len(old)+1)
+	for _, o := range old {
+		if o.Start <= s.Start { // else it was announced, and an interrupt came before it
+			next = append(next, o)
+		}
+	}
 	if n := len(next); n > 0 {
 		next[n-1].End = s.Start
 	}

@@ -23,10 +23,12 @@ type user struct {
 	state   userState
 	ready   bool // set-up succeeded
 	leaving bool // leaves when the task is done
+	recall  bool // is to come again, as soon as its on_stop is done
 	phase   int32
 	task    int32
 	step    int32
-	iter    uint32
+	iter    uint32 // of its own rhythm; arrivals do not count here
+	arrival uint64 // the number of the arrival it serves plus one, 0: none
 	key     expr.Key
 	slots   []expr.Value
 	call    *call
@@ -48,10 +50,12 @@ func (c *cast) come(persona, number int, at int64) {
 	u := &c.users[i]
 	if u.state != away {
 		u.leaving = false
+		u.recall = u.state == busy && u.task == taskStop
 		return
 	}
 	c.alive++
 	c.starting++
+	c.coming[persona]++
 	u.state, u.task, u.step, u.call, u.ready, u.leaving = busy, taskStart, 0, nil, false, false
 	u.key = expr.NewKey(c.plan.Seed, 0, uint64(u.id), uint64(u.iter))
 	u.due, u.freed = at, at
@@ -101,7 +105,13 @@ func (c *cast) drawValues(u *user, draws []spec.Draw) {
 // context points the evaluation at a user's current iteration.
 func (c *cast) context(u *user, now int64) {
 	c.x.Key, c.x.Slots = u.key, u.slots
+	if u.step > 0 { // two calls of one endpoint in a task draw for themselves
+		c.x.Key = expr.NewKey(uint64(u.key), 0, uint64(u.step), 0)
+	}
 	c.x.User, c.x.Iteration = u.id, int64(u.iter)
+	if u.arrival > 0 {
+		c.x.Iteration = int64(u.arrival)
+	}
 	c.x.Persona = c.plan.personas[u.persona].name
 	c.x.Now = c.epoch + now
 }
@@ -163,6 +173,7 @@ func (c *cast) send(i int32, k *call) {
 func (c *cast) stop(u *user) {
 	if u.state == busy && u.task == taskStart {
 		c.starting--
+		c.coming[u.persona]--
 	}
 	u.state = idle
 }
@@ -175,9 +186,14 @@ func (c *cast) taskDone(i int32, now int64, ok bool) {
 	switch u.task {
 	case taskStop:
 		c.goAway(i)
+		if u.recall {
+			u.recall = false
+			c.come(int(u.persona), int(u.number), now)
+		}
 		return
 	case taskStart:
 		c.starting--
+		c.coming[u.persona]--
 		if !ok {
 			u.state = broken
 			c.hangup = append(c.hangup, i)
@@ -191,11 +207,12 @@ func (c *cast) taskDone(i int32, now int64, ok bool) {
 		switch {
 		case u.leaving:
 			c.depart(i, now)
-		case c.draining || c.paused:
+		case c.draining || c.paused: // waits for the end of the pause
 			u.state = idle
 			c.waiting = append(c.waiting, i)
 		case c.open != nil:
 			c.toFree(i, now)
+			c.growPool(int(u.persona), now) // more may wait than came
 		default:
 			c.startTask(i, now) // the first task starts at once
 		}
@@ -206,7 +223,7 @@ func (c *cast) taskDone(i int32, now int64, ok bool) {
 		c.depart(i, now)
 	case c.open != nil:
 		c.toFree(i, now)
-	case c.draining:
+	case c.halted:
 		u.state = idle
 	default:
 		pause := c.think(u)
@@ -239,12 +256,13 @@ func (c *cast) think(u *user) int64 {
 // startTask begins a user's next iteration, due at the given instant.
 func (c *cast) startTask(i int32, due int64) {
 	u := &c.users[i]
-	if c.draining || c.paused {
+	if c.draining && due >= c.ends || c.paused || c.halted {
 		u.state = idle
 		c.waiting = append(c.waiting, i)
 		return
 	}
 	u.iter++
+	u.arrival = 0
 	u.key = expr.NewKey(c.plan.Seed, 0, uint64(u.id), uint64(u.iter))
 	u.task, u.step, u.call = c.drawTask(int(u.persona), u.key), 0, nil
 	u.due, u.freed = due, due
@@ -284,7 +302,7 @@ func (c *cast) leave(persona, number int, now int64) {
 // depart does the user's on_stop, and then it is away.
 func (c *cast) depart(i int32, now int64) {
 	u := &c.users[i]
-	if len(c.plan.personas[u.persona].onStop) == 0 || c.draining {
+	if len(c.plan.personas[u.persona].onStop) == 0 || c.halted {
 		c.goAway(i)
 		return
 	}
