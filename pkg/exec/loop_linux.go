@@ -146,11 +146,7 @@ func (l *loop) run(stop *atomic.Bool) {
 		}
 		looked = after
 		for k := range events {
-			ev := &events[k]
-			if c := &l.conns[ev.Fd]; c.generation == uint32(ev.Pad) && c.state != closed {
-				l.event(ev.Fd, ev.Events)
-				l.flush()
-			}
+			l.dispatch(&events[k])
 			if k%eventsPerLook == eventsPerLook-1 {
 				l.advance(l.now(), l.expire)
 				l.flush()
@@ -287,6 +283,15 @@ func (l *loop) writeRest(i int32) {
 		c.rest = append(c.rest[:0], c.rest[n:]...)
 	default:
 		c.rest, c.state = nil, waiting
+	}
+}
+
+// dispatch handles an event, unless its connection was closed, and perhaps
+// replaced, after it was fetched.
+func (l *loop) dispatch(ev *unix.EpollEvent) {
+	if c := &l.conns[ev.Fd]; c.generation == uint32(ev.Pad) && c.state != closed {
+		l.event(ev.Fd, ev.Events)
+		l.flush()
 	}
 }
 

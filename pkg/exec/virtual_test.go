@@ -156,6 +156,26 @@ func TestHoldHasExactlyItsLengthAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestWhatTheDrainFinishesIsNotJudged(t *testing.T) {
+	p := compileText(t, specText("p: {think: 0s, tasks: {pair: {weight: 1, steps: [a, b]}}}", "- steady: {users: 10, for: 10s}",
+		"slos: [requests > 5, requests > 5 including ramps]"), 1)
+	r := runVirtually(t, p, RunOptions{}, func(v *virtual) {
+		v.answer = func(string, int) (time.Duration, int) { return 4 * time.Second, 200 }
+	})
+	// Each user begins requests at 0, 4 and 8 s, and one at 12 s that ends its task.
+	if row := total(r); row.Requests != 40 {
+		t.Errorf("%d requests in all, want 40", row.Requests)
+	}
+	for i := range 2 {
+		if n, _ := slotsOf(r, i); n != 30 {
+			t.Errorf("%d requests are judged, and 30 were due in the stage", n)
+		}
+		if n := len(r.Snapshot.Evidence(i, r.scopeSeconds(i), nil).Slots); n > 11 {
+			t.Errorf("%d seconds are judged of a stage of 10", n)
+		}
+	}
+}
+
 func TestConductorThatIsLateLengthensTheHoldAndJudgesAllOfIt(t *testing.T) {
 	p := compileText(t, specText("p: {think: 90ms, tasks: {a: 1}}",
 		"- steady: {users: 10, for: 2s}\n- steady: {name: after, users: 1, for: 1s}", "slos: [throughput >= 150/s during steady]"), 1)
@@ -239,9 +259,9 @@ func TestLateLoopIssuesOrReportsEveryArrival(t *testing.T) {
 		stalled := false
 		r := runVirtually(t, p, RunOptions{Loops: 1}, func(v *virtual) {
 			v.stall = func(now int64) time.Duration {
-				if now > int64(9*time.Second) && !stalled {
+				if now > int64(9500*time.Millisecond) && !stalled { // between two readings of the conductor
 					stalled = true
-					return 1500 * time.Millisecond
+					return time.Second
 				}
 				return 0
 			}

@@ -8,10 +8,12 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"tollgate/internal/measure"
 	"tollgate/pkg/slo"
@@ -60,6 +62,59 @@ func TestRowThatFailedOutsideTheHoldIsNoPass(t *testing.T) {
 	})
 	if j := verdictOf(r); j.Overall == slo.OverallPass {
 		t.Error("every request failed, and the verdict is pass")
+	}
+}
+
+func TestRowThatShouldHaveBeenCalledAndWasNotIsNoData(t *testing.T) {
+	p := compileText(t, specText("p: {think: 100ms, tasks: {a: 1, b: 1}}", "- steady: {users: 10, for: 1m}", "slos: [users >= 10]"), 1)
+	r := runVirtually(t, p, RunOptions{}, nil)
+	if j := verdictOf(r); j.Overall != slo.OverallPass {
+		t.Fatalf("a good run: %v %v", j.Overall, j.Reasons)
+	}
+	for i := range r.Snapshot.Series { // as if a bug of ours had left b out
+		if r.Snapshot.Layout.Steps[i%len(r.Snapshot.Layout.Steps)].Name == "b" {
+			r.Snapshot.Series[i] = measure.Counts{}
+		}
+	}
+	for i, c := range r.Snapshot.Layout.Claims {
+		if c.GuardOf == "b" {
+			r.Snapshot.Claims[i].Slots = nil
+		}
+	}
+	if j := verdictOf(r); j.Overall == slo.OverallPass {
+		t.Error("half of the tasks never ran, and the verdict is pass")
+	}
+}
+
+func TestFaultsOfThisMachineAreNotTheTargets(t *testing.T) {
+	for _, err := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.ENOSPC} {
+		if !ownFault(err) {
+			t.Errorf("%v counts as the target's", err)
+		}
+	}
+	for _, err := range []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.EHOSTUNREACH} {
+		if ownFault(err) {
+			t.Errorf("%v counts as our own", err)
+		}
+	}
+}
+
+func TestEventOfAnEarlierConnectionIsIgnored(t *testing.T) {
+	p := compileText(t, specText("p: {tasks: {a: 1}}", "- steady: {users: 1, for: 1s}"), 1)
+	d, err := newLoop(newCast(p, &timeline{}, 0, 1, "x", 0), netip.MustParseAddrPort("127.0.0.1:1"), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.discard()
+	l := d.(*loop)
+	l.conns = []conn{{state: standby, generation: 7, fd: -1}}
+	l.dispatch(&unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: 0, Pad: 6})
+	if c := l.conns[0]; c.hungUp || c.state != standby {
+		t.Errorf("an event of generation 6 changed the connection of generation 7: %+v", c)
+	}
+	l.dispatch(&unix.EpollEvent{Events: unix.EPOLLRDHUP, Fd: 0, Pad: 7})
+	if !l.conns[0].hungUp {
+		t.Error("an event of its own generation did nothing")
 	}
 }
 
