@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,15 @@ const (
 type checked struct {
 	file     string
 	profiles int
+	unproven []string // the profiles with confidence: off, "" for the file as it stands
 	findings []finding
+}
+
+// checking is what check looks for.
+type checking struct {
+	profile string        // that alone is warned for; "": all
+	latency time.Duration // that every answer is assumed to take
+	strict  bool          // a promise that no run can prove is a fault
 }
 
 func (c *checked) faulty() bool {
@@ -38,7 +47,8 @@ func (c *checked) faulty() bool {
 }
 
 func (a *app) checkCommand() *cobra.Command {
-	var format, profile string
+	var format, latency string
+	var ch checking
 	printers := map[string]func([]checked) error{
 		"text": a.printFindings, "json": a.printFindingsJSON, "github": a.printAnnotations,
 	}
@@ -47,8 +57,10 @@ func (a *app) checkCommand() *cobra.Command {
 		Short: "Find every fault of specs, at file:line:col, and promises that no run can prove",
 		Long: `check reads specs under each of their profiles and prints every fault with its
 place and what to do about it. It also warns of promises that the load of the
-spec can hardly keep or prove, such as a p99 over 120 requests. It sends nothing.`,
+spec cannot keep or prove, such as a p99 over 120 requests, and says which
+length or level would do; with --strict they are faults. It sends nothing.`,
 		Example: `  runner check specs/soc.yaml
+  runner check --strict --latency 300ms specs/soc.yaml
   runner check --format github specs/*.yaml`,
 		Args:              takes(1, 1000, "at least one spec"),
 		ValidArgsFunction: specFiles,
@@ -61,10 +73,14 @@ spec can hardly keep or prove, such as a p99 over 120 requests. It sends nothing
 				}
 				return misuse(hint, "--format: there is no format %q", format)
 			}
+			var err error
+			if ch.latency, err = quantity("latency", latency, spec.ParseDuration); err != nil {
+				return err
+			}
 			var all []checked
 			bad := 0
 			for _, name := range args {
-				c := a.check(name, profile)
+				c := a.check(name, ch)
 				if c.faulty() {
 					bad++
 				}
@@ -81,14 +97,16 @@ spec can hardly keep or prove, such as a p99 over 120 requests. It sends nothing
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "`form` of the output: text, json or github (annotations)")
-	cmd.Flags().StringVar(&profile, "profile", "", "warn for the profile of this `name` alone (faults are found in all)")
+	cmd.Flags().BoolVar(&ch.strict, "strict", false, "a promise that the load cannot keep or prove is a fault: exit code 5")
+	cmd.Flags().StringVar(&latency, "latency", assumedLatency.String(), "`time` that every answer is assumed to take")
+	cmd.Flags().StringVar(&ch.profile, "profile", "", "warn for the profile of this `name` alone (faults are found in all)")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json", "github"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("profile", a.completeProfiles)
 	return cmd
 }
 
 // check reads one spec: the file as it stands, and then each of its profiles.
-func (a *app) check(name, profile string) checked {
+func (a *app) check(name string, ch checking) checked {
 	c := checked{file: name}
 	src, err := readSpec(name)
 	if err != nil {
@@ -98,7 +116,7 @@ func (a *app) check(name, profile string) checked {
 		c.findings = []finding{{spec.Fault{Pos: spec.Pos{File: name}, Msg: reason, Hint: f.hint}, severe}}
 		return c
 	}
-	s, faults := spec.Parse(name, src.text, spec.Options{Profile: profile, Env: a.env})
+	s, faults := spec.Parse(name, src.text, spec.Options{Profile: ch.profile, Env: a.env})
 	if faults != nil {
 		for _, f := range faults {
 			c.findings = append(c.findings, finding{f, severe})
@@ -107,8 +125,8 @@ func (a *app) check(name, profile string) checked {
 	}
 	a.keepSecret(s)
 	c.profiles = len(s.Profiles)
-	variants := []string{profile}
-	if profile == "" {
+	variants := []string{ch.profile}
+	if ch.profile == "" {
 		variants = append(variants, s.Profiles...)
 	}
 	lines := strings.Split(string(src.text), "\n")
@@ -118,8 +136,14 @@ func (a *app) check(name, profile string) checked {
 		if faults != nil {
 			continue // Parse has looked at all profiles above
 		}
-		for _, d := range misgivings(s, descriptors) {
+		if s.Confidence.Off {
+			c.unproven = append(c.unproven, variant)
+		}
+		for _, d := range misgivings(s, descriptors, ch.latency) {
 			f := finding{spec.Fault{Pos: d.pos, Msg: d.msg, Hint: d.hint}, mild}
+			if ch.strict && !d.machine {
+				f.Severity = severe
+			}
 			if known := slices.ContainsFunc(c.findings, func(g finding) bool { return g.Line == f.Line && strings.HasPrefix(g.Msg, f.Msg) }); known {
 				continue // the file as it stands has the same
 			}
@@ -139,14 +163,15 @@ func (a *app) check(name, profile string) checked {
 }
 
 // misgivings are the doubts about a spec, and what this machine cannot do.
-func misgivings(s *spec.Spec, descriptors int) []doubt {
-	p, err := exec.Compile(s, exec.Options{})
+func misgivings(s *spec.Spec, descriptors int, latency time.Duration) []doubt {
+	start := spec.Pos{File: s.File, Line: 1, Col: 1}
+	f, err := foresee(s, exec.Options{}, latency)
 	if err != nil {
-		return []doubt{{spec.Pos{File: s.File, Line: 1, Col: 1}, err.Error(), ""}}
+		return []doubt{{pos: start, msg: err.Error()}}
 	}
-	out := doubts(p, assumedLatency)
+	out := f.doubts()
 	if _, err := exec.Compile(s, exec.Options{MaxConnections: descriptors}); err != nil {
-		out = append(out, doubt{spec.Pos{File: s.File, Line: 1, Col: 1}, "on this machine: " + err.Error(), ""})
+		out = append(out, doubt{pos: start, msg: "on this machine: " + err.Error(), machine: true})
 	}
 	return out
 }
@@ -172,8 +197,27 @@ func (a *app) printFindings(all []checked) error {
 			profiles = fmt.Sprintf(", with %s", counted(c.profiles, "profile"))
 		}
 		fmt.Fprintf(a.out, "%s: sound%s\n", c.file, profiles)
+		if len(c.unproven) > 0 {
+			fmt.Fprintf(a.out, "  confidence is off%s: what is observed decides, however few the requests\n", c.whereUnproven())
+		}
 	}
 	return nil
+}
+
+// whereUnproven says for which profiles confidence is off.
+func (c *checked) whereUnproven() string {
+	if c.profiles == 0 {
+		return ""
+	}
+	var places []string
+	for _, name := range c.unproven {
+		if name == "" {
+			places = append(places, " without a profile")
+			continue
+		}
+		places = append(places, " in "+name)
+	}
+	return strings.Join(places, ",")
 }
 
 // printFindingsJSON prints one list of all findings.

@@ -45,7 +45,7 @@ func (l *load) addFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.users, "users", 0, "`number` of users of every judged stage")
 	fs.StringVar(&l.rate, "rate", "", "arrivals of every judged stage, as in `50/s`")
 	fs.StringVar(&l.ramp, "ramp", "", "way to the level of every judged stage, as in `30s` or 5/s")
-	fs.StringVar(&l.hold, "for", "", "how long every judged stage holds, as in `2m`")
+	fs.StringVar(&l.hold, "for", "", "how long every judged stage holds, as in `2m` or 1m..5m")
 	fs.StringArrayVar(&l.stages, "stage", nil, "only the stage of this `name` (repeatable)")
 	fs.StringArrayVar(&l.personas, "persona", nil, "only the persona of this `name` (repeatable)")
 	fs.StringArrayVar(&l.set, "set", nil, "another value, as in `values.domain=example.org` (repeatable)")
@@ -91,11 +91,14 @@ func (l *load) override() (spec.Override, error) {
 		o.Ramp = &ramp
 	}
 	if l.flags.Changed("for") {
-		hold, err := quantity("for", l.hold, spec.ParseDuration)
+		least, err := quantity("for", l.hold, func(text string) (least time.Duration, err error) {
+			least, o.ForMax, err = spec.ParseHold(text)
+			return least, err
+		})
 		if err != nil {
 			return o, err
 		}
-		o.For = &hold
+		o.For = &least
 	}
 	return o, nil
 }

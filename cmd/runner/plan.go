@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tollgate/pkg/exec"
+	"tollgate/pkg/slo"
 	"tollgate/pkg/spec"
 )
 
@@ -46,7 +47,11 @@ run needs. It sends nothing, and asks no target anything.`,
 			if err != nil {
 				return err
 			}
-			o := outlook{plan: p, forecast: p.Forecast(assumed), doubts: doubts(p, assumed), files: descriptors + spareFiles}
+			f, err := foresee(p.Spec, exec.Options{Seed: p.Seed, MaxConnections: descriptors}, assumed)
+			if err != nil {
+				return misuse("", "%v", err)
+			}
+			o := outlook{plan: p, foresight: f, files: descriptors + spareFiles}
 			if asJSON {
 				return writeJSON(a.out, o.document())
 			}
@@ -63,21 +68,20 @@ run needs. It sends nothing, and asks no target anything.`,
 
 // An outlook is what a plan would do, for people and programs.
 type outlook struct {
-	plan     *exec.Plan
-	forecast exec.Forecast
-	doubts   []doubt
-	files    int // that this process may open
+	plan *exec.Plan
+	*foresight
+	files int // that this process may open
 }
 
 func (o *outlook) text(seeded bool) []byte {
 	var b bytes.Buffer
-	f, s := &o.forecast, o.plan.Spec
+	f, s := &o.likely, o.spec
 	fmt.Fprintf(&b, "%s → %s\n", title(s), s.Target.URL)
-	length := f.Duration.String()
-	if f.Until {
+	length := spec.FormatDuration(f.Duration)
+	if o.mayEndEarly() {
 		length = "at most " + length
 	}
-	fmt.Fprintf(&b, "%s, if every answer takes %s (--latency)", length, f.Latency)
+	fmt.Fprintf(&b, "%s, if every answer takes %s (--latency)", length, spec.FormatDuration(f.Latency))
 	if seeded {
 		fmt.Fprintf(&b, ", random seed %d", o.plan.Seed)
 	}
@@ -91,7 +95,7 @@ func (o *outlook) text(seeded bool) []byte {
 	for _, dropped := range s.Dropped {
 		fmt.Fprintf(&b, "left out: %s\n", dropped)
 	}
-	for _, d := range o.doubts {
+	for _, d := range o.doubts() {
 		fmt.Fprintf(&b, "warning: %s\n", d.msg)
 		if d.hint != "" {
 			fmt.Fprintf(&b, "  hint: %s\n", d.hint)
@@ -100,19 +104,25 @@ func (o *outlook) text(seeded bool) []byte {
 	return b.Bytes()
 }
 
+// mayEndEarly reports whether a stage ends when its limit is found, or when its
+// promises are decided.
+func (o *outlook) mayEndEarly() bool {
+	return o.likely.Until || slices.ContainsFunc(o.spec.Stages, func(st *spec.Stage) bool { return st.ForMax > 0 })
+}
+
 // stages is the table of the load over time.
 func (o *outlook) stages(b *bytes.Buffer) {
 	header := []string{"stage", "begins", "lasts", "level"}
-	closed := slices.ContainsFunc(o.forecast.Stages, func(st exec.StageForecast) bool { return !st.Open })
+	closed := slices.ContainsFunc(o.likely.Stages, func(st exec.StageForecast) bool { return !st.Open })
 	if closed {
-		for _, pe := range o.plan.Spec.Personas {
+		for _, pe := range o.spec.Personas {
 			header = append(header, pe.Name)
 		}
 	}
 	header = append(header, "expected")
 	var rows [][]string
 	var at time.Duration
-	for _, st := range o.forecast.Stages {
+	for no, st := range o.likely.Stages {
 		name := fmt.Sprintf("%s (%s)", st.Name, st.Shape)
 		if st.Name == string(st.Shape) {
 			name = st.Name
@@ -121,9 +131,13 @@ func (o *outlook) stages(b *bytes.Buffer) {
 			if pt.Over <= 0 {
 				continue
 			}
-			row := []string{name, clockText(at), pt.Over.String(), levelText(st, pt)}
+			lasts := spec.FormatDuration(pt.Over)
+			if hold := o.spec.Stages[no]; hold.ForMax > 0 && !pt.Moving {
+				lasts = spec.FormatDuration(hold.For) + ".." + lasts
+			}
+			row := []string{name, clockText(at), lasts, levelText(st, pt)}
 			if closed {
-				for i := range o.plan.Spec.Personas {
+				for i := range o.spec.Personas {
 					cell := ""
 					if i < len(pt.ByPersona) {
 						cell = countText(float64(pt.ByPersona[i]))
@@ -142,7 +156,7 @@ func (o *outlook) stages(b *bytes.Buffer) {
 		}
 	}
 	writeTable(b, header, rows, 1)
-	for _, st := range o.forecast.Stages {
+	for _, st := range o.likely.Stages {
 		if st.Open {
 			fmt.Fprintf(b, "  %s: %s ready before it begins, at most %s\n", st.Name, counted(st.Pool, "user"), countText(float64(st.Most)))
 		}
@@ -151,7 +165,7 @@ func (o *outlook) stages(b *bytes.Buffer) {
 }
 
 func levelText(st exec.StageForecast, pt exec.PartForecast) string {
-	level := countText(pt.Level) + " users"
+	level := counted(int(pt.Level), "user")
 	if st.Open {
 		level = rateText(pt.Level)
 	}
@@ -167,7 +181,7 @@ func levelText(st exec.StageForecast, pt exec.PartForecast) string {
 // rows is the table of what each row of the report may expect.
 func (o *outlook) rows(b *bytes.Buffer) {
 	var rows [][]string
-	for _, r := range o.forecast.Rows {
+	for _, r := range o.likely.Rows {
 		name := r.Name
 		if r.Setup {
 			name += " (set-up)"
@@ -178,26 +192,44 @@ func (o *outlook) rows(b *bytes.Buffer) {
 	b.WriteByte('\n')
 }
 
-// promises is the table of what each promise will see; guards are counted.
+// promises is the table of what each promise will see, and whether that can
+// decide it; guards are counted.
 func (o *outlook) promises(b *bytes.Buffer) {
 	var rows [][]string
-	guards := 0
-	for _, c := range o.forecast.Claims {
-		if c.Claim.Guard {
+	guards, floors := 0, false
+	for _, pr := range o.prospects {
+		if pr.Guard {
 			guards++
 			continue
 		}
-		text := c.Claim.Objective.Text
-		if c.Claim.Advisory {
+		text := pr.Objective.Text
+		if pr.Advisory {
 			text += " (advisory)"
 		}
-		rows = append(rows, []string{text, c.Claim.Stage, aboutText(c.Samples)})
+		floor := "–"
+		if pr.floor > 0 {
+			floor, floors = countText(pr.floor), true
+		}
+		stage := pr.Stage
+		if pr.Objective.After != "" {
+			stage = "after " + stage
+		}
+		rows = append(rows, []string{text, stage, aboutText(pr.expected), floor, string(pr.fate)})
 	}
 	if len(rows) > 0 {
-		writeTable(b, []string{"promise", "stage", "requests it sees"}, rows, 2)
+		writeTable(b, []string{"promise", "stage", "expected", "floor", "decides"}, rows, 2)
 	}
 	if guards > 0 {
 		fmt.Fprintf(b, "  and %s of errors, which the runner adds by itself\n", counted(guards, "implicit guard"))
+	}
+	switch {
+	case len(rows) == 0:
+	case o.spec.Confidence.Off:
+		b.WriteString("  confidence is off: what is observed decides, however few the requests\n")
+	case floors:
+		fmt.Fprintf(b, "  floor: effective requests that a proof with %s confidence takes if all are good\n"+
+			"  (in windows: enough for each); requests that are slow together count as fewer\n",
+			slo.FormatValue(o.spec.Confidence.Level, slo.Ratio))
 	}
 	b.WriteByte('\n')
 }
@@ -207,8 +239,10 @@ func aboutText(n float64) string {
 	switch {
 	case math.IsInf(n, 1):
 		return "as fast as it answers"
-	case n > 0 && n < 10:
-		return strconv.FormatFloat(n, 'f', 1, 64)
+	case n > 0 && n < 1:
+		return strconv.FormatFloat(n, 'g', 1, 64)
+	case n < 10:
+		return strconv.FormatFloat(math.Round(n*10)/10, 'f', -1, 64)
 	}
 	return countText(math.Round(n))
 }
@@ -279,6 +313,7 @@ type planStage struct {
 type planPart struct {
 	Moving   bool           `json:"moving"`
 	Seconds  float64        `json:"seconds"`
+	Least    float64        `json:"least"` // seconds too: less where the hold ends when it is decided
 	Level    float64        `json:"level"` // at its end: users, or arrivals per second
 	Personas map[string]int `json:"personas"`
 	Expected *float64       `json:"expected"` // arrivals or tasks; null: as fast as the target answers
@@ -297,7 +332,9 @@ type planSLO struct {
 	Stage    string   `json:"stage"`
 	Guard    bool     `json:"guard"`
 	Advisory bool     `json:"advisory"`
-	Requests *float64 `json:"requests"`
+	Requests *float64 `json:"requests"` // expected; null: as many as the target answers
+	Floor    *float64 `json:"floor"`    // that a proof takes if all are good; null: any number decides
+	Decides  fate     `json:"decides"`  // yes, no, or fails: no run keeps it
 }
 
 type planDoubts struct {
@@ -306,18 +343,21 @@ type planDoubts struct {
 }
 
 func (o *outlook) document() planDocument {
-	f, s := &o.forecast, o.plan.Spec
+	f, s := &o.likely, o.spec
 	d := planDocument{
 		Version: 1, Name: s.Name, Profile: s.Profile, Target: s.Target.URL,
-		Latency: f.Latency.Seconds(), Duration: f.Duration.Seconds(), Until: f.Until,
+		Latency: f.Latency.Seconds(), Duration: f.Duration.Seconds(), Until: o.mayEndEarly(),
 		Connections: f.Connections, Files: f.Files,
 		Stages: []planStage{}, Rows: []planRow{}, SLOs: []planSLO{},
 		Dropped: append([]string{}, s.Dropped...), Warnings: []planDoubts{},
 	}
-	for _, st := range f.Stages {
+	for no, st := range f.Stages {
 		ps := planStage{Name: st.Name, Shape: string(st.Shape), Open: st.Open, Pool: st.Pool, Most: st.Most, Parts: []planPart{}}
 		for _, pt := range st.Parts {
-			pp := planPart{Moving: pt.Moving, Seconds: pt.Over.Seconds(), Level: pt.Level, Personas: map[string]int{}, Expected: finite(pt.Expected)}
+			pp := planPart{Moving: pt.Moving, Seconds: pt.Over.Seconds(), Least: pt.Over.Seconds(), Level: pt.Level, Personas: map[string]int{}, Expected: finite(pt.Expected)}
+			if hold := s.Stages[no]; hold.ForMax > 0 && !pt.Moving {
+				pp.Least = hold.For.Seconds()
+			}
 			for i, n := range pt.ByPersona {
 				pp.Personas[s.Personas[i].Name] = n
 			}
@@ -328,10 +368,14 @@ func (o *outlook) document() planDocument {
 	for _, r := range f.Rows {
 		d.Rows = append(d.Rows, planRow{r.Name, r.Method, r.Setup, finite(r.All), finite(r.Judged)})
 	}
-	for _, c := range f.Claims {
-		d.SLOs = append(d.SLOs, planSLO{c.Claim.Objective.Text, c.Claim.Stage, c.Claim.Guard, c.Claim.Advisory, finite(c.Samples)})
+	for _, pr := range o.prospects {
+		ps := planSLO{SLO: pr.Objective.Text, Stage: pr.Stage, Guard: pr.Guard, Advisory: pr.Advisory, Requests: finite(pr.expected), Decides: pr.fate}
+		if pr.floor > 0 {
+			ps.Floor = &pr.floor
+		}
+		d.SLOs = append(d.SLOs, ps)
 	}
-	for _, q := range o.doubts {
+	for _, q := range o.doubts() {
 		d.Warnings = append(d.Warnings, planDoubts{q.msg, q.hint})
 	}
 	return d

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"tollgate/internal/compare"
 	"tollgate/internal/measure"
 	"tollgate/internal/report"
 	"tollgate/pkg/exec"
@@ -33,11 +34,14 @@ type runOptions struct {
 	json    bool
 	noColor bool
 	changes []string // what other flags change of the test, as typed
+
+	baseline *baseline // nil: none
 }
 
 func (a *app) runCommand() *cobra.Command {
 	var l load
 	var o runOptions
+	var stored string
 	cmd := &cobra.Command{
 		Use:   "run SPEC",
 		Short: "Load the target as a spec says, judge its promises, write the report",
@@ -65,12 +69,18 @@ partial report is written. The same signal for the third time ends it at once.`,
 					return err
 				}
 				o.changes = l.overrides()
+				if stored != "" {
+					if o.baseline, err = a.readBaseline(stored, p); err != nil {
+						return err
+					}
+				}
 				return a.run(ctx, p, o)
 			})
 		},
 	}
 	l.addFlags(cmd.Flags())
 	o.addFlags(cmd.Flags())
+	cmd.Flags().StringVar(&stored, "baseline", "", "stored `result` that SLOs of a baseline are compared with: a folder, or its result.json")
 	_ = cmd.RegisterFlagCompletionFunc("profile", a.completeProfiles)
 	return cmd
 }
@@ -99,9 +109,8 @@ func (a *app) interruptible(parent context.Context, f func(context.Context) erro
 
 // run takes a plan all the way to its report and exit code.
 func (a *app) run(ctx context.Context, p *exec.Plan, o runOptions) error {
-	const mostLoops = 1024
-	if o.loops < 0 || o.loops > mostLoops {
-		return misuse("leave it out to have one for each core", "--loops: %d is not between 1 and %d", o.loops, mostLoops)
+	if err := o.check(); err != nil {
+		return err
 	}
 	if o.out == "" {
 		o.out = newFolder(p.Spec.Name, time.Now())
@@ -126,6 +135,15 @@ func (a *app) run(ctx context.Context, p *exec.Plan, o runOptions) error {
 	}
 	f.told = ended.result != nil && !o.json && len(ended.state.notStored) == 0
 	return f
+}
+
+// check finds the faults of flags that no parser of one value could.
+func (o *runOptions) check() error {
+	const mostLoops = 1024
+	if o.loops < 0 || o.loops > mostLoops {
+		return misuse("leave it out to have one for each core", "--loops: %d is not between 1 and %d", o.loops, mostLoops)
+	}
+	return nil
 }
 
 // newFolder returns a folder for results that does not exist yet.
@@ -179,15 +197,8 @@ func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 	e := &ending{plan: p, started: time.Now()}
 	addr, err := exec.Preflight(ctx, &p.Spec.Target, exec.PreflightOptions{Allow: o.allow})
 	e.address = addr
-	switch {
-	case ctx.Err() != nil:
-		e.state.interrupted = []string{fmt.Sprintf("%v before the first request: no load was sent", context.Cause(ctx))}
-		return e
-	case errors.Is(err, exec.ErrRefused):
-		e.state.refused = []string{err.Error()}
-		return e
-	case err != nil:
-		e.state.unreachable = []string{err.Error()}
+	if err != nil || ctx.Err() != nil {
+		e.state = notReady(ctx, err)
 		return e
 	}
 	progress := func(exec.Progress) {}
@@ -206,6 +217,18 @@ func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 			context.Cause(ctx), clockText(e.result.Elapsed), clockText(p.Forecast(assumedLatency).Duration))}
 	}
 	return e
+}
+
+// notReady is how a command ends when its target may or can not be loaded, or
+// a signal came first.
+func notReady(ctx context.Context, err error) state {
+	switch {
+	case ctx.Err() != nil:
+		return state{interrupted: []string{fmt.Sprintf("%v before the first request: no load was sent", context.Cause(ctx))}}
+	case errors.Is(err, exec.ErrRefused):
+		return state{refused: []string{err.Error()}}
+	}
+	return state{unreachable: []string{err.Error()}}
 }
 
 // live tells whether a picture can be redrawn in place.
@@ -241,18 +264,27 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 		res = &exec.Result{Plan: e.plan, Snapshot: measure.NewRecorder(e.plan.Layout).Snapshot()}
 	}
 	r.Snapshot = res.Snapshot
+	if e.result != nil {
+		r.Generator.Driver, r.Generator.Loops, r.Generator.RunID = res.Driver, res.Loops, res.RunID
+	}
+	r.Fingerprint = compare.Fingerprint(s, r.Generator)
 	claims, evidence := res.Claims()
+	var mismatch []string // of the baseline
+	if o.baseline != nil && e.result != nil {
+		mismatch = o.baseline.fill(claims, evidence, r.Fingerprint)
+	}
 	r.Judgement = slo.Judge(claims, evidence, slo.Options{Confidence: s.Confidence.Level, Off: s.Confidence.Off})
 	unpromised(s, &r.Judgement)
 	verdict := e.state
 	verdict.verdict = r.Judgement.Overall
 	if e.result != nil {
-		verdict.unkept = r.Judgement.Reasons
-		verdict.invalid = res.Invalid()
+		givenUp(res, &r.Judgement)
+		verdict.verdict, verdict.unkept = r.Judgement.Overall, r.Judgement.Reasons
+		r.Invalid = res.Invalid()
+		verdict.invalid = append(mismatch, r.Invalid...)
 		r.Spans, r.Users = spans(res), users(res)
 		r.Unreached, r.Broke = res.Unreached(), res.Broke
-		r.Started, r.Elapsed, r.Complete = res.Started, res.Elapsed, !res.Interrupted
-		r.Generator.Driver, r.Generator.Loops, r.Generator.RunID = res.Driver, res.Loops, res.RunID
+		r.Started, r.Elapsed, r.Complete = res.Started, res.Elapsed, !res.Interrupted && res.Aborted == ""
 	}
 	x := verdict.exit()
 	f := &fault{exit: x}
@@ -261,6 +293,16 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 	}
 	r.ExitCode, r.ExitName, r.Reasons = int(x.code), x.code.String(), x.reasons
 	return report.Build(r), f
+}
+
+// givenUp makes a run fail that was ended early because a promise was certain to
+// be broken: what was seen of the others until then does not make it good.
+func givenUp(res *exec.Result, j *slo.Judgement) {
+	if res.Aborted == "" {
+		return
+	}
+	j.Overall = slo.OverallFail
+	j.Reasons = append([]string{fmt.Sprintf("given up after %s: %s", clockText(res.Elapsed), res.Aborted)}, j.Reasons...)
 }
 
 // unpromised takes a pass away that rests on the implicit guards alone: without
@@ -284,7 +326,8 @@ func spans(res *exec.Result) []report.Span {
 		st := res.Plan.Spec.Stages[s.Stage]
 		out = append(out, report.Span{
 			Stage: st.Name, Shape: string(st.Shape), Moving: s.Moving, Level: s.Level, Open: st.Level.Open,
-			Start: time.Duration(s.Start).Seconds(), End: time.Duration(s.End).Seconds(),
+			Start: time.Duration(s.Start).Seconds(), End: time.Duration(s.End).Seconds(), Drain: s.Drain,
+			Back: res.Plan.Layout.Phases[s.Phase].Back,
 		})
 	}
 	return out

@@ -154,6 +154,7 @@ endpoints: {home: GET /}
 personas: {visitor: {weight: 1, think: 5ms..10ms, tasks: {home: 1}}}
 stages: [steady: {users: 5, for: 300ms}]
 slos: [p95 < 1s]
+confidence: off
 `), 0o644)
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +202,9 @@ func TestRunGoesOnWhenNobodyReadsItsProgress(t *testing.T) {
 	cmd.Args[0] = "runner" // which TestMain goes by
 	cmd.Dir = t.TempDir()
 	cmd.Stderr = write
-	if err := cmd.Run(); err != nil {
+	// What the run finds is not the question on a busy machine: that it ends by
+	// itself, with a verdict, is.
+	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() != int(inconclusive) {
 		t.Errorf("the run: %v", err)
 	}
 	write.Close()

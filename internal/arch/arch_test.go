@@ -36,6 +36,13 @@ var rooms = map[string]room{
 	"internal/arch":     {tests: because{"pkg/spec": "specs in documents are checked", "pkg/slo": "objectives in documents are parsed"}},
 	"schema":            {},
 	"specs":             {},
+	"bench/truth":       {pure: true},
+	"bench": {
+		uses: because{"bench/truth": "what clients report is held against the truth"},
+	},
+	"bench/target": {
+		uses: because{"bench/truth": "the benchmark's target keeps the truth about what it received"},
+	},
 	"pkg/spec": {
 		pure: true,
 		uses: because{
@@ -71,8 +78,18 @@ var rooms = map[string]room{
 			"space_linux.go golang.org/x/sys/unix": "a disk that is full is better found before the run than after it",
 		},
 	},
+	"internal/compare": {
+		pure: true,
+		uses: because{
+			"internal/report":  "what is compared are stored results",
+			"internal/measure": "a stored run is read second by second, and counted anew",
+			"pkg/slo":          "other promises are judged on evidence that a stored run gives",
+			"pkg/spec":         "a fingerprint says what a spec asks for",
+		},
+	},
 	"cmd/runner": {
 		uses: because{
+			"internal/compare": "compare, regate and run --baseline set stored runs beside others",
 			"pkg/spec":         "run, check and plan begin with a spec",
 			"pkg/exec":         "run and plan compile it, run keeps it",
 			"pkg/slo":          "the exit code follows from the verdict",
@@ -121,7 +138,7 @@ var modules = map[string]module{
 	},
 	"golang.org/x/sys": {
 		why: "epoll and its kin, which package syscall lacks; limits of the process and of the disk",
-		in:  []string{"pkg/exec", "internal/report", "cmd/runner"},
+		in:  []string{"pkg/exec", "internal/report", "cmd/runner", "bench", "bench/target"},
 	},
 	"github.com/HdrHistogram/hdrhistogram-go": {
 		why: "the form in which histograms are merged, stored and read by others",

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -58,7 +60,7 @@ func StartPublic(addr string, h http.Handler) (*Server, error) {
 
 // listen takes a resolved address, so that what was checked is what is bound.
 func listen(addr *net.TCPAddr, h http.Handler) (*Server, error) {
-	l, err := net.ListenTCP("tcp", addr)
+	l, err := listenAnywhere(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -128,4 +130,16 @@ type closingKey struct{}
 func closing(ctx context.Context) <-chan struct{} {
 	c, _ := ctx.Value(closingKey{}).(chan struct{})
 	return c
+}
+
+// listenAnywhere is net.ListenTCP that finds a free port even while thousands of
+// connections that were closed hold the ports that the system chooses from.
+func listenAnywhere(addr *net.TCPAddr) (*net.TCPListener, error) {
+	l, err := net.ListenTCP("tcp", addr)
+	for tries := 0; tries < 100 && addr.Port == 0 && errors.Is(err, syscall.EADDRINUSE); tries++ {
+		other := *addr
+		other.Port = 20000 + rand.IntN(12000) // below the range of outgoing connections
+		l, err = net.ListenTCP("tcp", &other)
+	}
+	return l, err
 }

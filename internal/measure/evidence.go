@@ -30,6 +30,18 @@ func (s *Snapshot) Evidence(i int, seconds float64, gauge []float64) slo.Evidenc
 		Observed: s.observed(i, seconds, gauge),
 		Gauge:    gauge,
 	}
+	if o := &claim.Objective; o.OverRun() {
+		e.Left = s.total(slo.MetricRef{Metric: o.Metric, Selector: o.Selector})
+		e.Right = s.total(o.Right)
+	} else if o.Metric.Kind == slo.Quantile {
+		h := s.scoped(i)
+		n := uint64(0)
+		for _, slot := range counted.Slots {
+			n += slot.N
+		}
+		h.Inf = n - min(h.Count, n)
+		e.Quantile = h.Quantile
+	}
 	// A scope's silent end is data too: it has slots, and they are empty.
 	if missing := int(math.Ceil(min(max(seconds, 0), maxSecond))) - len(e.Slots); missing > 0 {
 		e.Slots = append(e.Slots, make([]slo.Slot, missing)...)
@@ -37,11 +49,45 @@ func (s *Snapshot) Evidence(i int, seconds float64, gauge []float64) slo.Evidenc
 	return e
 }
 
+// total adds a metric up over the whole run, as relations compare it. What is
+// not a count of requests (a probe) is nothing that a snapshot knows.
+func (s *Snapshot) total(ref slo.MetricRef) (t slo.Total) {
+	var c Counts
+	for p, phase := range s.Layout.Phases {
+		for n, step := range s.Layout.Steps {
+			setup := ref.Selector.Task == step.Task && step.Setup
+			if step.Setup == setup && slo.Matches(ref.Selector, phase.Stage, step.Persona, step.Task, step.Endpoint, step.Name) {
+				c.merge(&s.Series[p*len(s.Layout.Steps)+n])
+			}
+		}
+	}
+	ended := c.Outcomes[OK] + c.Failures()
+	t.N, t.Lost = ended, c.Lost+c.Outcomes[Aborted]
+	switch ref.Metric.Kind {
+	case slo.Successes:
+		t.Value = float64(c.Outcomes[OK])
+	case slo.Requests:
+		t.Value, t.N, t.Lost = float64(ended+c.Outcomes[Aborted]), ended+c.Outcomes[Aborted], c.Lost
+	case slo.Dropped:
+		t.Value, t.N, t.Lost = float64(c.NotIssued), ended+c.NotIssued, 0
+	case slo.BytesIn:
+		t.Value = float64(c.BytesIn)
+	case slo.BytesOut:
+		t.Value = float64(c.BytesOut)
+	default:
+		return slo.Total{}
+	}
+	return t
+}
+
 func (s *Snapshot) observed(i int, duration float64, gauge []float64) float64 {
 	o := &s.Layout.Claims[i].Objective
 	var t SlotCount
 	for _, slot := range s.Claims[i].Slots {
 		t.merge(slot)
+	}
+	if o.OverRun() {
+		return s.total(slo.MetricRef{Metric: o.Metric, Selector: o.Selector}).Value
 	}
 	if o.Metric.Kind == slo.Users {
 		return worst(o.Op, gauge)
@@ -88,7 +134,7 @@ func (s *Snapshot) scoped(i int) Hist {
 	var out Hist
 	for p, phase := range s.Layout.Phases {
 		for n, step := range s.Layout.Steps {
-			if !inScope(claim, phase, step) {
+			if !s.Layout.counted(i, phase, step) {
 				continue
 			}
 			c := &s.Series[p*len(s.Layout.Steps)+n]

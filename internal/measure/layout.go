@@ -36,6 +36,7 @@ type rowKey struct {
 //     without a stage (the guards) spans the run: the holds of every steady and
 //     spike stage.
 //   - Its selector, and for a guard with GuardOf the row of that name.
+//   - A recovery: the way back from the peak, and all of the next stage.
 //   - Set-up traffic only if the selector's task is on_start or on_stop, or the
 //     claim guards the row; and then in every phase, because logins happen
 //     while the load is still moving.
@@ -56,7 +57,7 @@ func NewLayout(steps []Step, phases []Phase, claims []slo.Claim) *Layout {
 		metric := claims[i].Objective.Metric
 		for p, phase := range phases {
 			for s, step := range steps {
-				if !inScope(&claims[i], phase, step) {
+				if !l.counted(i, phase, step) {
 					continue
 				}
 				series := p*len(steps) + s
@@ -74,7 +75,7 @@ func NewLayout(steps []Step, phases []Phase, claims []slo.Claim) *Layout {
 func (l *Layout) Scope(i int) []int {
 	var scope []int
 	for p, phase := range l.Phases {
-		if slices.ContainsFunc(l.Steps, func(s Step) bool { return inScope(&l.Claims[i], phase, s) }) {
+		if slices.ContainsFunc(l.Steps, func(s Step) bool { return l.counted(i, phase, s) }) {
 			scope = append(scope, p)
 		}
 	}
@@ -88,30 +89,41 @@ func (p Phase) Judged() bool {
 	return !p.Moving && (p.Shape == "steady" || p.Shape == "spike")
 }
 
-func inScope(c *slo.Claim, p Phase, s Step) bool {
+// counted reports whether claim i counts a step in a phase.
+func (l *Layout) counted(i int, p Phase, s Step) bool {
+	c := &l.Claims[i]
 	o := &c.Objective
-	if c.Stage != "" && c.Stage != p.Stage {
+	switch {
+	case o.OverRun(): // made of the series' totals, see Snapshot.total
 		return false
-	}
-	if c.GuardOf != "" && c.GuardOf != s.Name {
+	case c.GuardOf != "" && c.GuardOf != s.Name,
+		!slo.Matches(o.Selector, p.Stage, s.Persona, s.Task, s.Endpoint, s.Name),
+		s.Setup != c.Setup:
 		return false
-	}
-	if !slo.Matches(o.Selector, p.Stage, s.Persona, s.Task, s.Endpoint, s.Name) {
+	case o.After != "":
+		return p.Stage == o.After && p.Back || p.Stage == l.next(o.After)
+	case c.Stage != "" && c.Stage != p.Stage:
 		return false
-	}
-	if s.Setup {
-		if c.Stage == "" && p.Shape == "steps" {
-			return false
-		}
-		return c.GuardOf != "" || c.Setup
-	}
-	if c.Setup {
-		return false
-	}
-	if c.Stage == "" {
+	case s.Setup: // logins happen while the load is still moving
+		return c.Stage != "" || p.Shape != "steps"
+	case c.Stage == "":
 		return p.Judged()
 	}
 	return !p.Moving || o.IncludingRamps
+}
+
+// next returns the first stage with load after the one of that name, "" if none follows.
+func (l *Layout) next(stage string) string {
+	found := false
+	for _, p := range l.Phases {
+		switch {
+		case p.Stage == stage:
+			found = true
+		case found && p.Shape != "pause":
+			return p.Stage
+		}
+	}
+	return ""
 }
 
 // rowsOf returns the distinct rows in the order of their first step, and the

@@ -7,8 +7,9 @@ type Live struct {
 	Requests  uint64 // completed, however they ended
 	Failures  uint64
 	NotIssued uint64
-	Response  Hist // of the successes, coarse; Inf counts the failures and the never sent
-	Lag       Hist // how late the generator itself was, coarse
+	Refused   uint64 // of the failures: those that got no connection
+	Response  Hist   // of the successes, coarse; Inf counts the failures and the never sent
+	Lag       Hist   // how late the generator itself was, coarse
 }
 
 // Merge adds what another loop recorded.
@@ -16,6 +17,7 @@ func (l *Live) Merge(o *Live) {
 	l.Requests += o.Requests
 	l.Failures += o.Failures
 	l.NotIssued += o.NotIssued
+	l.Refused += o.Refused
 	l.Response.Merge(&o.Response)
 	l.Lag.Merge(&o.Lag)
 }
@@ -25,6 +27,7 @@ type liveView struct {
 	cell
 	sum      uint64
 	min, max int64
+	refused  uint64
 
 	lag    cell
 	lagMax int64
@@ -46,13 +49,16 @@ func (v *liveView) request(o Outcome, ns int64, index int, pool *pagePool) {
 	case Aborted:
 	default:
 		v.failures++
+		if o == ConnectFail {
+			v.refused++
+		}
 	}
 }
 
 // drain returns what was gathered and starts anew.
 func (v *liveView) drain(pool *pagePool) Live {
 	p := v.point(0, nil)
-	out := Live{Requests: p.requests, Failures: p.failures, NotIssued: p.notIssued}
+	out := Live{Requests: p.requests, Failures: p.failures, NotIssued: p.notIssued, Refused: v.refused}
 	out.Response.Inf = p.failures + p.notIssued
 	if len(p.buckets) > 0 {
 		out.Response.Buckets, out.Response.Coarse = p.buckets, true
@@ -70,6 +76,6 @@ func (v *liveView) drain(pool *pagePool) Live {
 	v.lag.reset(0, pool)
 	v.lagMax = 0
 	v.reset(0, pool)
-	v.sum, v.min, v.max = 0, math.MaxInt64, 0
+	v.sum, v.min, v.max, v.refused = 0, math.MaxInt64, 0, 0
 	return out
 }

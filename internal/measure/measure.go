@@ -63,4 +63,5 @@ type Phase struct {
 	Stage  string `json:"stage"`
 	Shape  string `json:"shape"`  // warmup, steady, spike, steps, pause
 	Moving bool   `json:"moving"` // ramps, the wait for set-up, the way back, the drain
+	Back   bool   `json:"back"`   // the way back from the peak
 }

@@ -290,9 +290,13 @@ func TestScopeOfAClaim(t *testing.T) {
 			slo.Claim{Objective: with(func(o *slo.Objective) { o.Selector.Task = "on_start" }), Stage: "steady", Setup: true},
 			map[int][]int{ramp: {login}, hold: {login}},
 		},
-		"a guard of set-up and ordinary steps": {
+		"a guard of set-up": {
+			slo.Claim{Objective: errors, Guard: true, GuardOf: "login", Setup: true},
+			map[int][]int{warm: {login}, ramp: {login}, hold: {login}, spikeRamp: {login}, spiked: {login}},
+		},
+		"a guard of ordinary steps of the same row": {
 			slo.Claim{Objective: errors, Guard: true, GuardOf: "login"},
-			map[int][]int{warm: {login}, ramp: {login}, hold: {login, relogin}, spikeRamp: {login}, spiked: {login, relogin}},
+			map[int][]int{hold: {relogin}, spiked: {relogin}},
 		},
 		"a guard of a stage": {slo.Claim{Objective: errors, Stage: "steady", Guard: true}, map[int][]int{hold: all}},
 	} {

@@ -23,7 +23,7 @@ func Build(r Run) *Document {
 		Complete:  r.Complete,
 		Reasons:   list(r.Reasons),
 		Method:    r.Judgement.Method,
-		Spec:      Source{File: r.Spec.File, Digest: r.Spec.Digest, Version: r.Spec.Version, Profile: r.Spec.Profile},
+		Spec:      source(r.Spec),
 		Target:    r.Spec.Target.URL,
 		Overrides: list(r.Overrides),
 		Dropped:   list(r.Spec.Dropped),
@@ -41,6 +41,8 @@ func Build(r Run) *Document {
 		s = measure.NewRecorder(measure.NewLayout(nil, nil, nil)).Snapshot()
 	}
 	d.record(s)
+	d.Fingerprint, d.Record = r.Fingerprint, record(s, r.Invalid)
+	d.Fingerprint.Load = list(r.Fingerprint.Load)
 	conceal := newMask(r.Spec.Secrets)
 	editStrings(d, false, conceal.text)
 	return d

@@ -15,8 +15,8 @@ import (
 )
 
 // Decode reads a stored result. It refuses every other version, whatever its
-// schema does not allow, and histograms and timelines that contradict
-// themselves: what it returns renders like the document that was stored.
+// schema does not allow, and histograms, timelines and records that contradict
+// themselves or the rows: what it returns renders like the document that was stored.
 func Decode(data []byte) (*Document, error) {
 	var head struct {
 		Version *int `json:"version"`
@@ -98,6 +98,9 @@ func (d *Document) consistent() error {
 				return fmt.Errorf("row %q: %w", row.Name, err)
 			}
 		}
+	}
+	if err := d.Record.check(d.Rows); err != nil {
+		return fmt.Errorf("record: %w", err)
 	}
 	for _, s := range d.Timeline {
 		for _, n := range []int{len(s.Requests), len(s.Failures), len(s.NotIssued), len(s.P50), len(s.P95), len(s.P99)} {

@@ -49,6 +49,10 @@ type Document struct {
 	Failures   []Failure  `json:"failures"`  // most frequent first
 	Timeline   []Series   `json:"timeline"`  // all rows but set-up first, then each row
 	Users      Population `json:"users"`
+
+	Fingerprint Fingerprint `json:"fingerprint"`
+	Record      Record      `json:"record"`
+	Regated     *Regated    `json:"regated"` // null: judged by the promises that it was run with
 }
 
 // Words of closed sets have types of their own: a secret that happens to read

@@ -28,6 +28,10 @@ type Run struct {
 	ExitName  string   // the code's name: pass, breach, inconclusive, ...
 	Reasons   []string // why the verdict is what it is, most important first
 	Generator Generator
+	// Fingerprint is what another run must have in common with this one to be
+	// compared with it.
+	Fingerprint Fingerprint
+	Invalid     []string // why the run may not be judged at all
 }
 
 // Span is a stretch of the run on which one phase held, in seconds since its start.
@@ -39,6 +43,8 @@ type Span struct {
 	Open   bool    `json:"open"`   // Level is arrivals per second
 	Start  float64 `json:"start"`
 	End    float64 `json:"end"`
+	Back   bool    `json:"back"`  // the way back from a peak
+	Drain  bool    `json:"drain"` // after the plan: only what had begun is finished
 }
 
 // Users is how many users of each persona were active at one moment.

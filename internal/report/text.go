@@ -196,6 +196,7 @@ func (s *screen) promises(d *Document) {
 	t := table{header: []string{"", "promised", "seen", "during", "requests"}, left: 4, stretch: 1}
 	for _, o := range own {
 		t.rows = append(t.rows, []string{s.mark(o.Verdict), o.title(), o.Observed, fit(o.during(), 24), count(o.Requests)})
+		t.under = append(t.under, o.evidence())
 	}
 	if len(own) > 0 {
 		s.table(t)
@@ -266,6 +267,7 @@ func (s *screen) verdict(d *Document) {
 type table struct {
 	header  []string
 	rows    [][]string
+	under   []string   // by row: what stands below it, "" for nothing
 	foot    [][]string // below a rule
 	right   int        // the columns [right, left) are flush left,
 	left    int        // all others flush right
@@ -336,5 +338,8 @@ func (s *screen) table(t table) {
 			s.out.WriteString(rule)
 		}
 		s.out.WriteString(indent + line + "\n")
+		if r := i - 1; r >= 0 && r < len(t.under) && t.under[r] != "" {
+			s.paragraph(indent+"   ", t.under[r], dim)
+		}
 	}
 }

@@ -9,6 +9,7 @@ type VerdictFile struct {
 	Verdict  slo.Overall  `json:"verdict"`
 	ExitCode int          `json:"exit_code"`
 	Complete bool         `json:"complete"`
+	Regated  string       `json:"regated,omitempty"` // the spec whose promises these are, if the run had others
 	Reasons  []string     `json:"reasons"`
 	SLOs     []SLOVerdict `json:"slos"`
 }
@@ -33,6 +34,9 @@ func (d *Document) Verdict() VerdictFile {
 	v := VerdictFile{
 		Version: d.Version, Name: d.Name, Verdict: d.Overall, ExitCode: d.ExitCode,
 		Complete: d.Complete, Reasons: list(d.Reasons), SLOs: make([]SLOVerdict, len(d.SLOs)),
+	}
+	if d.Regated != nil {
+		v.Regated = d.Regated.Spec.File
 	}
 	for i, s := range d.SLOs {
 		v.SLOs[i] = SLOVerdict{

@@ -11,6 +11,22 @@ import (
 // Headline is the verdict in one line of words: PASS, FAIL, NOT PROVEN or NO
 // VERDICT, and why.
 func (d *Document) Headline() (word, why string) {
+	word, why = d.headline()
+	if d.Regated == nil {
+		return word, why
+	}
+	return word, why + " · regated by " + d.Regated.title()
+}
+
+// title names the spec whose promises they are.
+func (r *Regated) title() string {
+	if r.Spec.Profile == "" {
+		return r.Spec.File
+	}
+	return r.Spec.File + " · " + r.Spec.Profile
+}
+
+func (d *Document) headline() (word, why string) {
 	switch d.Overall {
 	case slo.OverallPass:
 		return "PASS", d.kept()
@@ -151,6 +167,9 @@ func (d *Document) notes() []string {
 	note := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if !d.Complete {
 		note("incomplete: the plan did not run to its end")
+	}
+	if d.Regated != nil {
+		note("regated: the promises are those of %s, and were not made when the run took place", d.Regated.title())
 	}
 	if d.Method != "" {
 		note("%s", d.Method)
@@ -303,4 +322,16 @@ func plural[N int | uint64](n N, noun string) string {
 		return "1 " + noun
 	}
 	return count(uint64(n)) + " " + noun + "s"
+}
+
+// evidence is what a promise's verdict rests on beside the observed value: the
+// interval, how many requests of how many, and what they are worth. "" where
+// the observed value says it all.
+func (o *SLO) evidence() string {
+	why := strings.TrimSuffix(strings.TrimSuffix(o.Reason, ": pass"), ": fail")
+	_, why, ok := strings.Cut(why, ", ")
+	if !ok || o.Verdict == slo.NoData {
+		return ""
+	}
+	return why
 }

@@ -67,7 +67,10 @@ func (p *Plan) Forecast(latency time.Duration) Forecast {
 		begin := 0.0
 		for _, pt := range st.parts {
 			phase := phaseHold(no)
-			if pt.moving {
+			switch {
+			case pt.back:
+				phase = phaseBack(no)
+			case pt.moving:
 				phase = phaseMoving(no)
 			}
 			pf := PartForecast{Moving: pt.moving, Over: pt.over, Level: pt.level}

@@ -83,8 +83,9 @@ const (
 	// eventsPerLook is after how many events timers are looked at again.
 	eventsPerLook = 32
 	// keptBodies bounds the bodies that all loops together hold for checks and
-	// saves while they arrive: 48 MiB.
-	keptBodies = 48 << 20
+	// saves while they arrive: 24 MiB, or 32 KiB for each user where that is more.
+	keptBodies = 24 << 20
+	keptByUser = 32 << 10
 )
 
 func newLoop(c *cast, target netip.AddrPort, zero time.Time) (driver, error) {
@@ -381,7 +382,7 @@ func (l *loop) read(i int32) {
 
 // errTooMuchHeld is the fault of a body that came when all others together held
 // what may be held.
-var errTooMuchHeld = fmt.Errorf("%w: bodies under way hold %d MiB in all", httpwire.ErrTooLarge, keptBodies>>20)
+var errTooMuchHeld = fmt.Errorf("%w: the bodies under way are more than may be held at once", httpwire.ErrTooLarge)
 
 // keep accounts for what the parser holds of an incomplete response; false when
 // that is more than may be held.
@@ -389,7 +390,7 @@ func (l *loop) keep(c *conn) bool {
 	held := int64(c.parser.Held())
 	l.held += held - c.held
 	c.held = held
-	return l.held <= l.most
+	return l.held <= max(l.most, int64(len(l.users))*keptByUser)
 }
 
 // let gives back what the parser held.

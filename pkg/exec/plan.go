@@ -62,9 +62,10 @@ type untilRule struct{ objective slo.Objective }
 
 // Phases of stage i in the layout. The last phase of all is the drain, which
 // belongs to no stage, so that no objective can name it.
-func phaseMoving(stage int) int { return 2 * stage }
-func phaseHold(stage int) int   { return 2*stage + 1 }
-func (p *Plan) phaseDrain() int { return 2 * len(p.stages) }
+func phaseMoving(stage int) int { return 3 * stage }
+func phaseHold(stage int) int   { return 3*stage + 1 }
+func phaseBack(stage int) int   { return 3*stage + 2 }
+func (p *Plan) phaseDrain() int { return 3 * len(p.stages) }
 
 const drainShape = "drain"
 
@@ -125,7 +126,8 @@ func Compile(s *spec.Spec, o Options) (*Plan, error) {
 		}
 		phases = append(phases,
 			measure.Phase{Stage: st.Name, Shape: string(st.Shape), Moving: true},
-			measure.Phase{Stage: st.Name, Shape: string(st.Shape)})
+			measure.Phase{Stage: st.Name, Shape: string(st.Shape)},
+			measure.Phase{Stage: st.Name, Shape: string(st.Shape), Moving: true, Back: true})
 	}
 	phases = append(phases, measure.Phase{Shape: drainShape, Moving: true})
 	if o.MaxConnections > 0 && p.maxUsers > o.MaxConnections {
@@ -194,10 +196,10 @@ func (p *Plan) compileStage(st *spec.Stage, before []int, o Options) stage {
 		n := float64(sum(to))
 		cs.parts = []part{
 			{moving: true, from: before, to: to, ramp: st.Ramp, over: rampOver(st.Ramp, float64(sum(before)), n), settle: true, level: n},
-			{from: to, to: to, over: st.For, level: n},
+			{from: to, to: to, over: max(st.For, st.ForMax), least: least(st), level: n},
 		}
 		if st.Shape == spec.Spike {
-			cs.parts = append(cs.parts, part{moving: true, back: true, from: to, to: before, over: st.Back, level: float64(sum(before))})
+			cs.parts = append(cs.parts, part{moving: true, back: true, returns: true, from: to, to: before, over: st.Back, level: float64(sum(before))})
 		}
 	}
 	return cs
@@ -228,9 +230,13 @@ func (p *Plan) compileOpen(cs *stage, st *spec.Stage, before []int, o Options) {
 			start = peak
 		}
 		mark(true, start, peak, rampOver(st.Ramp, start, peak))
-		mark(false, peak, peak, st.For)
+		mark(false, peak, peak, max(st.For, st.ForMax))
+		cs.parts[len(cs.parts)-1].least = least(st)
 		if st.Shape == spec.Spike {
 			mark(true, peak, 0, st.Back)
+			if st.Back > 0 {
+				cs.parts[len(cs.parts)-1].back = true
+			}
 		}
 	}
 
@@ -250,6 +256,15 @@ func (p *Plan) compileOpen(cs *stage, st *spec.Stage, before []int, o Options) {
 	for i := 1; i < len(cs.parts); i++ {
 		cs.parts[i].from, cs.parts[i].to = cs.pool, cs.pool
 	}
+}
+
+// least is the shortest hold of a stage that ends when its objectives are
+// decided, 0 for a stage of fixed length.
+func least(st *spec.Stage) time.Duration {
+	if st.ForMax > st.For {
+		return st.For
+	}
+	return 0
 }
 
 // stepLevels yields the levels of a steps stage, the last one included.
@@ -290,9 +305,8 @@ func (p *Plan) userID(persona, nth int) int64 { return int64(p.ids.place(persona
 func (p *Plan) claims(steps []measure.Step) []slo.Claim {
 	var out []slo.Claim
 	for _, o := range p.Spec.SLOs {
-		claim := slo.Claim{Objective: o.Objective, Advisory: o.Advisory, Setup: p.Spec.OnSetup(o.Objective)}
-		if claim.Setup && o.Objective.During == "" {
-			// Users are set up once, in whichever stage they come.
+		claim := slo.Claim{Objective: o.Objective, Advisory: o.Advisory, Abort: o.Abort, Setup: p.Spec.OnSetup(o.Objective)}
+		if p.Spec.WholeRun(o.Objective) {
 			out = append(out, claim)
 			continue
 		}
@@ -342,7 +356,7 @@ func (p *Plan) guards(steps []measure.Step) []slo.Claim {
 			continue
 		}
 		covered := slices.ContainsFunc(p.Spec.SLOs, func(o spec.SLO) bool {
-			return o.Objective.Metric.Kind == slo.Dropped && !o.Advisory && o.Objective.Selector == slo.Selector{} &&
+			return o.Objective.Metric.Kind == slo.Dropped && o.Objective.Plain() && !o.Advisory && o.Objective.Selector == slo.Selector{} &&
 				(o.Objective.During == "" || o.Objective.During == st.name)
 		})
 		if covered {
@@ -371,7 +385,7 @@ type rowKey struct {
 // for all that the step does, alone or with others.
 func coversErrors(o spec.SLO, s measure.Step) bool {
 	k := o.Objective
-	if k.Metric.Kind != slo.Errors || k.Metric.Class != "" || o.Advisory || k.During != "" || k.Selector.Stage != "" {
+	if k.Metric.Kind != slo.Errors || !k.Plain() || k.Metric.Class != "" || o.Advisory || k.During != "" || k.Selector.Stage != "" {
 		return false
 	}
 	if s.Setup && k.Selector.Task != s.Task {

@@ -63,10 +63,16 @@ type Result struct {
 	Started     time.Time
 	Elapsed     time.Duration
 	Interrupted bool // the context ended the run before its plan did
-	Snapshot    *measure.Snapshot
-	Spans       []Span
-	Gauges      []Gauge
-	Health      []measure.Health // of the generator itself, second by second
+	// Aborted says which promise is certain to be broken, and when that was
+	// seen; "" for a run that was not given up.
+	Aborted string
+	// Looks is, by stage name, the confidence of the look at which a hold of
+	// open length ended (see slo.Looks).
+	Looks    map[string]float64
+	Snapshot *measure.Snapshot
+	Spans    []Span
+	Gauges   []Gauge
+	Health   []measure.Health // of the generator itself, second by second
 	// Broke is where a steps stage ended by its `until`, by stage name: the level that did not hold.
 	Broke map[string]float64
 }
@@ -118,7 +124,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 		defer runtime.GOMAXPROCS(old)
 	}
 
-	c := &conductor{plan: p, zero: time.Now(), progress: o.Progress, pulse: newPulse(), broke: map[string]float64{}}
+	c := &conductor{plan: p, zero: time.Now(), progress: o.Progress, pulse: newPulse(), broke: map[string]float64{}, looks: map[string]float64{}}
 	for i := range n {
 		cast := newCast(p, &c.line, i, n, o.RunID, c.zero.UnixNano())
 		d, err := o.driver(cast, o.Target, c.zero)
@@ -148,8 +154,8 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 			d.run(&stop)
 		})
 	}
-	interrupted := !c.conduct(ctx)
-	if interrupted && c.part != nil {
+	whole := c.conduct(ctx)
+	if !whole && c.part != nil {
 		c.end(c.now() + partLead)
 	}
 	c.drain(ctx)
@@ -174,7 +180,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	}
 	return &Result{
 		Plan: p, RunID: o.RunID, Driver: driverName, Loops: n,
-		Started: c.zero, Elapsed: time.Duration(end), Interrupted: interrupted,
+		Started: c.zero, Elapsed: time.Duration(end), Interrupted: !whole && c.aborted == "", Aborted: c.aborted, Looks: c.looks,
 		Snapshot: snap, Spans: c.line.load(), Gauges: c.gauges, Health: c.health, Broke: c.broke,
 	}, nil
 }
@@ -196,6 +202,9 @@ type conductor struct {
 	recent   []measure.Live // the last seconds of this part, for until
 	fresh    bool           // the next reading began before this part
 	broke    map[string]float64
+	looks    map[string]float64
+	aborted  string
+	began    int64 // when this part began
 	stageNo  int
 	part     *part
 	partEnd  int64
@@ -219,7 +228,7 @@ func (c *conductor) conduct(ctx context.Context) bool {
 				d.do(func() { c.casts[i].announce(cue{stageNo: no, partNo: k, part: pt, start: at}) })
 			}
 			begun++
-			c.part, c.partEnd = &pt, at+int64(pt.over)
+			c.part, c.partEnd, c.began = &pt, at+int64(pt.over), at
 			c.recent, c.fresh = c.recent[:0], true
 
 			broken := false
@@ -228,6 +237,13 @@ func (c *conductor) conduct(ctx context.Context) bool {
 				if !c.wait(ctx, c.partEnd, func() bool { return c.settled(begun) }) {
 					return false
 				}
+			case pt.least > 0:
+				end, ok := c.holdUntilDecided(ctx, st, pt, at)
+				if !ok {
+					return false
+				}
+				at = end
+				continue
 			case st.until != nil && !pt.moving:
 				early := func() bool { broken = broken || c.reached(st.until, pt.over); return broken }
 				if !c.waitOr(ctx, c.partEnd-cueLead, early) {
@@ -280,7 +296,9 @@ func (c *conductor) settled(parts int) bool {
 func (c *conductor) wait(ctx context.Context, at int64, and func() bool) bool {
 	for {
 		now := c.now()
-		c.read(now)
+		if c.read(now); c.aborted != "" {
+			return false
+		}
 		if now >= at && (and == nil || and()) {
 			return true
 		}
@@ -295,6 +313,9 @@ func (c *conductor) waitOr(ctx context.Context, at int64, or func() bool) bool {
 	for {
 		now := c.now()
 		read := c.read(now)
+		if c.aborted != "" {
+			return false
+		}
 		if now >= at || read && or() {
 			return true
 		}
@@ -346,6 +367,7 @@ func (c *conductor) read(now int64) bool {
 		c.recent = append(c.recent, second)
 	}
 	c.fresh = false
+	c.giveUp(now)
 	if c.progress != nil {
 		st := &c.plan.stages[c.stageNo]
 		p := Progress{
@@ -476,6 +498,7 @@ func (r *Result) Claims() (claims []slo.Claim, evidence []slo.Evidence) {
 			continue
 		}
 		claims = append(claims, claim)
+		e.Confidence = r.Looks[claim.Stage]
 		evidence = append(evidence, e)
 	}
 	return claims, evidence
@@ -599,13 +622,7 @@ func (r *Result) gauge(i int) []float64 {
 				out = append(out, math.NaN()) // a second in which nobody looked
 			}
 			last = g.At
-			n := 0
-			for p, active := range g.Active {
-				if sel := claim.Objective.Selector.Persona; sel == "" || sel == r.Plan.personas[p].name {
-					n += active
-				}
-			}
-			out = append(out, float64(n))
+			out = append(out, float64(r.Plan.activeOf(g, claim.Objective.Selector.Persona)))
 		}
 		if s.End-last > gaugeGap {
 			out = append(out, math.NaN())

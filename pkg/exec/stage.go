@@ -30,10 +30,15 @@ type part struct {
 	to     []int // and when it ends
 	over   time.Duration
 	ramp   spec.Ramp // closed: how `over` follows from the levels
-	back   bool      // closed: to the level before the stage
+	back   bool      // the way back from the peak
+	// returns: closed: to the level before the stage.
+	returns bool
 	// settle: the part ends when its users have done their on_start, not before `over`.
 	settle bool
-	level  float64 // users or rate at its end, for reports
+	// least: a hold that may end from here on, at predeclared looks, once every
+	// objective on the stage is decided; 0 for a hold of fixed length.
+	least time.Duration
+	level float64 // users or rate at its end, for reports
 }
 
 // course follows the level from part to part as it really is: a search for a
@@ -52,7 +57,7 @@ func (c *course) enter(st *stage, k int) part {
 	switch {
 	case st.shape == spec.Pause:
 		pt.to = c.level
-	case pt.back:
+	case pt.returns:
 		pt.to = c.before
 		pt.level = float64(sum(pt.to))
 	}
@@ -66,7 +71,10 @@ func (c *course) enter(st *stage, k int) part {
 // span returns the part as it begins in a run.
 func (p part) span(stageNo int, st *stage, at int64) Span {
 	phase := phaseHold(stageNo)
-	if p.moving {
+	switch {
+	case p.back:
+		phase = phaseBack(stageNo)
+	case p.moving:
 		phase = phaseMoving(stageNo)
 	}
 	return Span{Stage: stageNo, Phase: phase, Moving: p.moving, Paused: st.shape == spec.Pause, Level: p.level, Start: at}

@@ -6,7 +6,7 @@ import (
 	"math/big"
 )
 
-// finding is what the judgement of one metric family found.
+// finding is what one metric family shows by its point estimate.
 type finding struct {
 	verdict  Verdict
 	observed float64 // in the base unit; +Inf: no finite value
@@ -14,10 +14,18 @@ type finding struct {
 	why      string  // the counts it rests on
 }
 
-// family returns the judgement of a metric family. Each sees the slots of the
-// evidence and the options besides their tally, so that intervals over batches
-// of slots take the place of its point estimate without a change here.
-func family(k MetricKind) func(Objective, Evidence, tally, Options) finding {
+// head is what was observed: "p95 187 ms", "no finite p95".
+func (f finding) head(o Objective) string {
+	if math.IsInf(f.observed, 1) {
+		return f.text
+	}
+	return o.Metric.String() + " " + f.text
+}
+
+// family returns the judgement of a metric family by its point estimate. It is
+// the whole judgement of what is seen and not estimated, and of everything with
+// `confidence: off`.
+func family(k MetricKind) func(Objective, Evidence, tally) finding {
 	switch k {
 	case Quantile:
 		return judgeQuantile
@@ -73,7 +81,7 @@ func decide(op Op, low, high int) Verdict {
 // bad is whole, if bad <= (1-q)·n. At p95, 5 bad of 100 pass and 6 fail. The
 // comparison is exact: 1-q is taken from the decimal that was written, as
 // 1-0.9 in floats would refuse 10 bad of 100.
-func judgeQuantile(o Objective, ev Evidence, t tally, _ Options) finding {
+func judgeQuantile(o Objective, ev Evidence, t tally) finding {
 	budget := new(big.Rat).Sub(big.NewRat(1, 1), exact(o.Metric.Q))
 	all := sum(t.N, t.Lost)
 	share := ratio(count(t.Bad), count(t.N))
@@ -87,7 +95,12 @@ func judgeQuantile(o Objective, ev Evidence, t tally, _ Options) finding {
 
 // wrong says what a bad sample was.
 func wrong(m Metric) string {
-	if m.OnlyOK {
+	switch {
+	case m.Kind == Errors:
+		return "failed"
+	case m.Kind == Dropped:
+		return "never sent"
+	case m.OnlyOK:
 		return "slow"
 	}
 	return "slow or failed"
@@ -117,7 +130,7 @@ func quantileShown(o Objective, observed float64, good bool) (float64, string) {
 
 // judgeMax decides on the slowest request. A lost one may have been slower
 // than any limit.
-func judgeMax(o Objective, _ Evidence, t tally, _ Options) finding {
+func judgeMax(o Objective, _ Evidence, t tally) finding {
 	f := finding{observed: t.Max, why: fmt.Sprintf("of %s", countText(t.N))}
 	low := 1
 	if f.text = fmt.Sprintf("no finite %v", o.Metric); finite(t.Max) {
@@ -130,7 +143,7 @@ func judgeMax(o Objective, _ Evidence, t tally, _ Options) finding {
 
 // judgeMean decides on the mean. Lost requests took no time at best, and at
 // worst nobody knows how long.
-func judgeMean(o Objective, _ Evidence, t tally, _ Options) finding {
+func judgeMean(o Objective, _ Evidence, t tally) finding {
 	f := finding{observed: math.Inf(1), text: fmt.Sprintf("no finite %v", o.Metric), why: fmt.Sprintf("of %s", countText(t.N))}
 	low := 1
 	if finite(t.Sum) {
@@ -153,13 +166,13 @@ func orAbove(sign int, lost uint64) int {
 }
 
 // judgeErrors decides on the ratio of failures to requests issued.
-func judgeErrors(o Objective, _ Evidence, t tally, _ Options) finding {
+func judgeErrors(o Objective, _ Evidence, t tally) finding {
 	return judgeShare(o, t, ratio(count(t.Bad), count(t.N)), t.Bad,
 		fmt.Sprintf("%s of %s", countText(t.Bad), countText(t.N)))
 }
 
 // judgeWithin decides on the share of all requests that succeeded in time.
-func judgeWithin(o Objective, _ Evidence, t tally, _ Options) finding {
+func judgeWithin(o Objective, _ Evidence, t tally) finding {
 	return judgeShare(o, t, ratio(count(t.N-t.Bad), count(t.N)), t.N-t.Bad,
 		fmt.Sprintf("%s slow or failed of %s", countText(t.Bad), countText(t.N)))
 }
@@ -174,7 +187,7 @@ func judgeShare(o Objective, t tally, share *big.Rat, k uint64, why string) find
 }
 
 // judgeThroughput decides on successes per second over the scope.
-func judgeThroughput(o Objective, ev Evidence, t tally, _ Options) finding {
+func judgeThroughput(o Objective, ev Evidence, t tally) finding {
 	limit, seconds := exactLimit(o.Limit, PerSecond), exact(ev.Seconds)
 	rate := ratio(count(t.N-t.Bad), seconds)
 	f := finding{
@@ -187,18 +200,18 @@ func judgeThroughput(o Objective, ev Evidence, t tally, _ Options) finding {
 }
 
 // judgeSuccesses decides on the number of requests that succeeded.
-func judgeSuccesses(o Objective, _ Evidence, t tally, _ Options) finding {
+func judgeSuccesses(o Objective, _ Evidence, t tally) finding {
 	return judgeCount(o, t, t.N-t.Bad, fmt.Sprintf("of %s requests", countText(t.N)))
 }
 
 // judgeRequests decides on the number of requests issued.
-func judgeRequests(o Objective, _ Evidence, t tally, _ Options) finding {
+func judgeRequests(o Objective, _ Evidence, t tally) finding {
 	return judgeCount(o, t, t.N, fmt.Sprintf("%s failed", countText(t.Bad)))
 }
 
 // judgeDropped decides on the arrivals that were not issued, as a count or as
 // a ratio of all arrivals.
-func judgeDropped(o Objective, _ Evidence, t tally, _ Options) finding {
+func judgeDropped(o Objective, _ Evidence, t tally) finding {
 	why := fmt.Sprintf("%s of %s arrivals", countText(t.Bad), countText(t.N))
 	if o.Unit == Ratio {
 		return judgeShare(o, t, ratio(count(t.Bad), count(t.N)), t.Bad, why)
@@ -219,7 +232,7 @@ func judgeCount(o Objective, t tally, k uint64, why string) finding {
 
 // judgeUsers decides on the second with the fewest active users: the promise
 // must hold in each.
-func judgeUsers(o Objective, ev Evidence, _ tally, _ Options) finding {
+func judgeUsers(o Objective, ev Evidence, _ tally) finding {
 	lowest := math.Inf(1)
 	for _, v := range ev.Gauge {
 		if finite(v) {
@@ -237,7 +250,7 @@ func judgeUsers(o Objective, ev Evidence, _ tally, _ Options) finding {
 
 // judgeBytes decides on the bytes of all requests. A lost request moved none
 // at best, and nobody knows how many at worst.
-func judgeBytes(o Objective, _ Evidence, t tally, _ Options) finding {
+func judgeBytes(o Objective, _ Evidence, t tally) finding {
 	low := exact(t.Sum).Cmp(exact(o.Limit))
 	return finding{
 		verdict:  decide(o.Op, low, orAbove(low, t.Lost)),

@@ -1,21 +1,30 @@
 package slo
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
 // Options choose how claims are judged.
 type Options struct {
-	Confidence float64 // of each claim by itself, such as 0.95
+	Confidence float64 // of each claim by itself, such as 0.95; 0 is DefaultConfidence
 	Off        bool    // `confidence: off`: point estimates are what was asked for
 }
 
-// The methods of judgement, as reports print them beside the verdict.
-const (
-	methodPoint    = "judged by point estimates; confidence intervals are not computed"
-	methodPointOff = "judged by point estimates (confidence: off)"
-)
+// methodPoint is the method of judgement where confidence is off, as reports
+// print it beside the verdict.
+const methodPoint = "judged by point estimates (confidence: off)"
+
+// method says how claims are judged otherwise.
+func (o Options) method() string {
+	if o.Off {
+		return methodPoint
+	}
+	return fmt.Sprintf("judged with %s confidence in each pass and in all fails together", FormatValue(o.confidence(), Ratio))
+}
 
 // Result is the judgement of one claim.
 type Result struct {
@@ -28,11 +37,30 @@ type Result struct {
 	Observed     float64 `json:"-"` // JSON knows no infinity: see Value
 	ObservedText string  // with its unit: "187 ms", "no finite p95", "no data"
 	// Value is Observed where that is a finite number, else nil.
-	Value  *float64
-	N      uint64 // requests in scope
-	Bad    uint64 // of them on the wrong side
-	Lost   uint64 // samples that nobody knows
-	Reason string // one line: "p95 187 ms, 4.1 % slow or failed of 6,000: pass"
+	Value *float64
+	N     uint64 // requests in scope
+	Bad   uint64 // of them on the wrong side
+	Lost  uint64 // samples that nobody knows
+	// Interval is where the true value lies; nil where the metric is not
+	// estimated, but seen, and where too little is known.
+	Interval *Interval `json:"-"` // JSON knows no infinity
+	// Effective is how many independent requests would tell as much as these N,
+	// which depend on each other: N / Deff. 0 where it was not asked.
+	Effective float64
+	Deff      float64 // design effect, at least 1
+	// Batches is how many stretches of the scope had data, where the verdict
+	// rests on how much they differ; else 0.
+	Batches int
+	// Doubt is, for a fail that rests on an interval, the probability of
+	// evidence as bad as this with the promise just kept; else 0.
+	Doubt float64
+	// NeedSeconds is how much longer the scope had to last to decide an
+	// inconclusive claim at the observed rates; 0 where it is decided, or no
+	// hold of at most a day would do.
+	NeedSeconds float64
+	// Reason is one line: "p95 187 ms, 4.1 % slow or failed of 6,000
+	// (effective 857), interval 2.9-5.8 %: pass".
+	Reason string
 }
 
 // Judgement is the judgement of a run.
@@ -45,8 +73,16 @@ type Judgement struct {
 
 // Judge decides each claim by the evidence of the same index.
 //
-// Every claim is decided by its point estimate, compared exactly, and by three
-// rules that need no statistics:
+// A claim about a share, a mean or a rate is decided by its interval: it passes
+// if the whole interval keeps the limit, fails if the whole interval breaks it,
+// and is inconclusive between. Each passes at the confidence of the options by
+// itself. Fails are claimed together (Holm 1979): the probability that any of
+// them is wrong is at most 1-confidence, once over the promises and once over
+// the guards. A guard passes by what was observed. With Options.Off every claim
+// is decided by its point estimate, compared exactly.
+//
+// Counts, sums and extremes are seen and not estimated. They, and all others,
+// keep three rules that need no statistics:
 //
 //   - No data is never green. No sample, a value that is not a number, a gauge
 //     nobody read, an objective that is no promise, evidence that contradicts
@@ -61,21 +97,78 @@ type Judgement struct {
 // inconclusive. Advisory claims are judged and decide nothing. Where claims
 // and evidence differ in number nothing is known to belong together, and every
 // claim is without data.
+//
+// The judgement is a function of the slots alone: evidence that was merged from
+// any number of shards is judged the same, bit for bit.
 func Judge(claims []Claim, evidence []Evidence, o Options) Judgement {
-	j := Judgement{Results: make([]Result, len(claims)), Method: methodPoint}
-	if o.Off {
-		j.Method = methodPointOff
-	}
+	j := Judgement{Results: make([]Result, len(claims)), Method: o.method()}
 	for i, c := range claims {
 		if len(evidence) != len(claims) {
 			j.Results[i] = Result{Claim: c}
 			j.Results[i].noData(fmt.Sprintf("%d claims came with %d pieces of evidence", len(claims), len(evidence)))
 			continue
 		}
-		j.Results[i] = judge(c, evidence[i], o)
+		j.Results[i] = judgeOne(c, evidence[i], o)
+	}
+	if !o.Off {
+		claimFails(j.Results, evidence, o.confidence())
 	}
 	j.Overall, j.Reasons = overall(j.Results)
 	return j
+}
+
+// claimFails takes back the fails that could be chance, given how many claims
+// might have failed (Holm 1979): with m claims, the least doubtful fail stands
+// if its doubt is at most α/m, the next if at most α/(m-1), and so on; the
+// first that does not takes all after it with it. Guards are a family of their
+// own, so that more endpoints do not blunt the promises; advisory claims decide
+// nothing, and are not corrected.
+func claimFails(results []Result, evidence []Evidence, confidence float64) {
+	for _, guards := range []bool{false, true} {
+		var failed []int
+		family := 0
+		for i, r := range results {
+			if r.Claim.Guard != guards || r.Claim.Advisory || r.Batches == 0 {
+				continue
+			}
+			family++
+			if r.Verdict == Fail {
+				failed = append(failed, i)
+			}
+		}
+		slices.SortStableFunc(failed, func(a, b int) int { return cmp.Compare(results[a].Doubt, results[b].Doubt) })
+		for i, first := range failed {
+			level := (1 - confidence) / float64(family-i)
+			if results[first].Doubt <= level {
+				continue
+			}
+			for _, f := range failed[i:] {
+				results[f].takeBack(evidence[f], level, family)
+			}
+			break
+		}
+	}
+}
+
+// takeBack makes a fail inconclusive: it was claimed at a level of doubt that
+// it does not keep. Standard errors shrink with the root of the length, which
+// gives the hold that would do.
+func (r *Result) takeBack(ev Evidence, level float64, family int) {
+	df := float64(max(1, r.Batches-1))
+	needed, seen := studentQuantile(1-level, df), studentQuantile(1-r.Doubt, df)
+	r.NeedSeconds = math.Ceil(float64(ev.length()) * (needed*needed/(seen*seen) - 1))
+	r.Reason = strings.TrimSuffix(r.Reason, ": "+words(Fail)) +
+		fmt.Sprintf(": %s; broken by itself, but one of %d claims may look so by chance; hold about %s longer",
+			words(Inconclusive), family, aboutText(r.NeedSeconds))
+	r.Verdict, r.Doubt = Inconclusive, 0
+}
+
+// words is a verdict at the end of a line for people.
+func words(v Verdict) string {
+	if v == Inconclusive {
+		return "NOT PROVEN"
+	}
+	return v.String()
 }
 
 // overall joins the verdicts of the claims that decide.
@@ -135,29 +228,75 @@ func (ev Evidence) tally() tally {
 	return t
 }
 
-// judge decides one claim.
-func judge(c Claim, ev Evidence, opts Options) Result {
+// judgeOne decides one claim, by the kind of its objective.
+func judgeOne(c Claim, ev Evidence, opts Options) Result {
+	if r, own := judgeForm(c, ev, opts); own {
+		return r
+	}
+	return judgePlain(c, ev, opts)
+}
+
+// judgePlain decides a claim about one metric over the whole of its scope.
+func judgePlain(c Claim, ev Evidence, opts Options) Result {
 	t := ev.tally()
 	r := Result{Claim: c, N: t.N, Bad: t.Bad, Lost: t.Lost}
 	if why := noData(c.Objective, ev, t); why != "" {
 		r.noData(why)
 		return r
 	}
-	f := family(c.Objective.Metric.Kind)(c.Objective, ev, t, opts)
+	o := c.Objective
+	f := family(o.Metric.Kind)(o, ev, t)
 	r.Verdict, r.Observed, r.ObservedText = f.verdict, f.observed, f.text
 	if finite(f.observed) {
 		r.Value = &f.observed
 	}
-	head := c.Objective.Metric.String() + " " + f.text
-	if math.IsInf(f.observed, 1) {
-		head = f.text
+	var op opinion
+	if o.tested() && !opts.Off {
+		confidence := ev.confidence(opts)
+		op = weigh(c, ev, t, f, confidence)
+		r.Verdict, r.Interval = op.verdict, op.interval
+		r.Effective, r.Deff, r.Batches, r.NeedSeconds = op.effective, op.deff, op.batches, op.need
+		// The doubt of a look is what the whole hold may be wrong by.
+		r.Doubt = op.doubt * (1 - opts.confidence()) / (1 - confidence)
 	}
-	lost := ""
-	if t.Lost > 0 && c.Objective.Metric.Judged() != ByGauge {
-		lost = fmt.Sprintf(", %s lost", countText(t.Lost))
-	}
-	r.Reason = fmt.Sprintf("%s, %s%s: %v", head, f.why, lost, f.verdict)
+	r.Reason = r.reason(f, op)
 	return r
+}
+
+// reason writes the line that explains a result: what was seen, where the truth
+// lies, what it rests on, and the verdict.
+func (r *Result) reason(f finding, op opinion) string {
+	o := r.Claim.Objective
+	parts := []string{f.head(o)}
+	why := f.why
+	if op.deff > 1 {
+		why += fmt.Sprintf(" (effective %s)", countText(uint64(op.effective)))
+	}
+	switch in := op.interval; {
+	case in == nil:
+		parts = append(parts, why)
+	case in.Unit == o.Unit:
+		parts = append(parts, "interval "+in.text(exactLimit(o.Limit, o.Unit)), why)
+	default:
+		parts = append(parts, why, "interval "+in.text(o.budget()))
+	}
+	if r.Lost > 0 && o.Metric.Judged() != ByGauge {
+		parts = append(parts, countText(r.Lost)+" lost")
+	}
+	line := strings.Join(parts, ", ") + ": " + words(r.Verdict)
+	if r.Verdict != Inconclusive {
+		return line
+	}
+	if op.why != "" {
+		line += "; " + op.why
+	}
+	switch {
+	case op.need > 0:
+		line += "; hold about " + aboutText(op.need) + " longer"
+	case op.batches > 0 && op.why == "":
+		line += "; too close to the limit to decide in a day"
+	}
+	return line
 }
 
 // noData makes the result one without data, and says why.
@@ -172,16 +311,19 @@ func noData(o Objective, ev Evidence, t tally) string {
 		return "not a promise: " + f.msg
 	}
 	switch {
-	case math.IsNaN(ev.Observed) || math.IsInf(ev.Observed, -1):
-		return "the observed value is not a number"
 	case t.Bad > t.N:
 		return fmt.Sprintf("the evidence contradicts itself: %s bad of %s", countText(t.Bad), countText(t.N))
 	case o.Metric.Judged() == ByGauge:
+		if notObserved(ev) && len(ev.Gauge) > 0 {
+			return notANumber
+		}
 		return noGauge(o, ev.Gauge)
 	case t.N == 0 && o.Metric.Kind == Dropped:
 		return "no arrival in scope"
 	case t.N == 0:
 		return "no request in scope"
+	case notObserved(ev):
+		return notANumber
 	}
 	switch o.Metric.Kind {
 	case Throughput:
@@ -203,6 +345,10 @@ func noData(o Objective, ev Evidence, t tally) string {
 	}
 	return ""
 }
+
+const notANumber = "the observed value is not a number"
+
+func notObserved(ev Evidence) bool { return math.IsNaN(ev.Observed) || math.IsInf(ev.Observed, -1) }
 
 // noGauge returns why a gauge cannot be judged, or "". A second that nobody
 // read cannot pass, but a second that breaks the promise has broken it

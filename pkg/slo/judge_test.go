@@ -10,10 +10,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// judgeOne judges one objective by one piece of evidence.
-func judgeOne(t fataler, src string, ev Evidence) Result {
+// pointwise compares point estimates: what is seen, without what follows.
+var pointwise = Options{Off: true}
+
+// judged judges one objective by the point estimate of one piece of evidence.
+func judged(t fataler, src string, ev Evidence) Result {
 	t.Helper()
-	return Judge([]Claim{{Objective: mustParse(t, src), Stage: "steady"}}, []Evidence{ev}, Options{Confidence: 0.95}).Results[0]
+	return Judge([]Claim{{Objective: mustParse(t, src), Stage: "steady"}}, []Evidence{ev}, pointwise).Results[0]
 }
 
 // counted is evidence of n requests, bad of them bad, over a minute.
@@ -44,7 +47,7 @@ func TestQuantileIsAClaimAboutTheShareOfBadRequests(t *testing.T) {
 		{"p70 <= 200ms", 10_000_000_000_000_000, 3_000_000_000_000_001, Fail},
 		{"p30 <= 200ms", 10, 7, Pass},
 	} {
-		if r := judgeOne(t, c.src, counted(c.n, c.bad)); r.Verdict != c.want {
+		if r := judged(t, c.src, counted(c.n, c.bad)); r.Verdict != c.want {
 			t.Errorf("%s with %d bad of %d: %s, want %v", c.src, c.bad, c.n, r.Reason, c.want)
 		}
 	}
@@ -70,7 +73,7 @@ func TestQuantileIsTheNearestRank(t *testing.T) {
 		if v := values[rank-1]; v < 100 || v == 100 && op == "<=" {
 			want = Pass
 		}
-		if r := judge(Claim{Objective: o}, ev, Options{}); r.Verdict != want {
+		if r := judgeOne(Claim{Objective: o}, ev, pointwise); r.Verdict != want {
 			t.Fatalf("%v: %s, but the value at rank %d is %d ms", o, r.Reason, rank, values[rank-1])
 		}
 	})
@@ -121,7 +124,7 @@ func TestEachMetricIsJudgedByItsOwnEvidence(t *testing.T) {
 		{"bytes_in >= 12MiB", slots(Slot{N: 9, Sum: 12.3 * (1 << 20)}), Pass, 12.3 * (1 << 20), "bytes_in 12.3 MiB, of 9 requests: pass"},
 		{"bytes_out < 1kB", slots(Slot{N: 9, Sum: 1000}), Fail, 1000, "bytes_out 1,000 B, of 9 requests: fail"},
 	} {
-		r := judgeOne(t, c.src, c.ev)
+		r := judged(t, c.src, c.ev)
 		if r.Verdict != c.want || r.Observed != c.observed || r.Reason != c.reason {
 			t.Errorf("%s\n  got  %v %v %q\n  want %v %v %q", c.src, r.Verdict, r.Observed, r.Reason, c.want, c.observed, c.reason)
 		}
@@ -153,7 +156,7 @@ func TestNoDataIsNeverGreen(t *testing.T) {
 		"contradiction":     {Slots: []Slot{{N: 5, Bad: 6, Sum: 0.1, Max: 0.1}}, Seconds: 60, Gauge: []float64{5}},
 	} {
 		for _, src := range everyPromise {
-			r := judgeOne(t, src, ev)
+			r := judged(t, src, ev)
 			if r.Verdict != NoData || r.Value != nil || r.ObservedText != "no data" || !strings.HasSuffix(r.Reason, ": no data") {
 				t.Errorf("%s with %s: %v %q %q", src, name, r.Verdict, r.ObservedText, r.Reason)
 			}
@@ -174,7 +177,7 @@ func TestWhatIsNotANumberIsNoData(t *testing.T) {
 		"throughput > 3/s": {Slots: []Slot{{N: 1}}, Seconds: math.Inf(1)},
 		"p95 < 1s":         {Slots: []Slot{{N: 1}}, Observed: math.Inf(-1)},
 	} {
-		if r := judgeOne(t, src, ev); r.Verdict != NoData {
+		if r := judged(t, src, ev); r.Verdict != NoData {
 			t.Errorf("%s: %s", src, r.Reason)
 		}
 	}
@@ -186,7 +189,7 @@ func TestAllFailedIsNeverGreen(t *testing.T) {
 		"p95 < 200ms", "p1 < 24h", "max < 24h", "mean < 24h", "errors < 99.9%", "errors == 0", "within(24h) > 0.1%",
 		"throughput > 0/s", "successes > 0", "dropped < 99%", "dropped == 0",
 	} {
-		if r := judgeOne(t, src, ev); r.Verdict != Fail {
+		if r := judged(t, src, ev); r.Verdict != Fail {
 			t.Errorf("%s when all failed: %s", src, r.Reason)
 		}
 	}
@@ -216,7 +219,7 @@ func TestWhatIsNoPromiseIsNeverGreen(t *testing.T) {
 		change(&o)
 		ev := counted(1000, 0)
 		ev.Gauge = []float64{5}
-		if r := judge(Claim{Objective: o}, ev, Options{}); r.Verdict != NoData || !strings.Contains(r.Reason, "not a promise") {
+		if r := judgeOne(Claim{Objective: o}, ev, pointwise); r.Verdict != NoData || !strings.Contains(r.Reason, "not a promise") {
 			t.Errorf("%s: %s", name, r.Reason)
 		}
 	}
@@ -225,7 +228,7 @@ func TestWhatIsNoPromiseIsNeverGreen(t *testing.T) {
 func TestClaimsWithoutTheirEvidenceAreNoData(t *testing.T) {
 	claim := Claim{Objective: mustParse(t, "p95 < 200ms")}
 	for _, evidence := range [][]Evidence{nil, {counted(9, 0)}, {counted(9, 0), counted(9, 0), counted(9, 0)}} {
-		j := Judge([]Claim{claim, claim}, evidence, Options{})
+		j := Judge([]Claim{claim, claim}, evidence, pointwise)
 		if j.Overall != OverallInconclusive || j.Results[0].Verdict != NoData || j.Results[1].Verdict != NoData {
 			t.Errorf("2 claims with %d pieces of evidence: %+v", len(evidence), j)
 		}
@@ -233,7 +236,7 @@ func TestClaimsWithoutTheirEvidenceAreNoData(t *testing.T) {
 }
 
 func TestASecondBelowTheLevelFailsEvenBesideUnreadOnes(t *testing.T) {
-	if r := judgeOne(t, "users >= 10", Evidence{Gauge: []float64{math.NaN(), 9, 10}}); r.Verdict != Fail || r.Observed != 9 {
+	if r := judged(t, "users >= 10", Evidence{Gauge: []float64{math.NaN(), 9, 10}}); r.Verdict != Fail || r.Observed != 9 {
 		t.Errorf("a second of 9 users: %s", r.Reason)
 	}
 }
@@ -289,7 +292,7 @@ func TestLostSamplesWidenTheVerdict(t *testing.T) {
 		{"bytes_in == 100B", with(100, 0, 1), Inconclusive},
 		{"bytes_in == 99B", with(100, 0, 1), Fail},
 	} {
-		r := judgeOne(t, c.src, c.ev)
+		r := judged(t, c.src, c.ev)
 		if r.Verdict != c.want || !strings.Contains(r.Reason, " lost: ") {
 			t.Errorf("%s with %d bad of %d and %d lost: %q, want %v", c.src, r.Bad, r.N, r.Lost, r.Reason, c.want)
 		}
@@ -313,8 +316,8 @@ func TestLostSamplesNeverTurnTheVerdictWrong(t *testing.T) {
 
 		seen := counted(n, bad)
 		seen.Lost = lost
-		told := judge(Claim{Objective: o}, seen, Options{}).Verdict
-		truth := judge(Claim{Objective: o}, counted(n+lost, bad+lostBad), Options{}).Verdict
+		told := judgeOne(Claim{Objective: o}, seen, pointwise).Verdict
+		truth := judgeOne(Claim{Objective: o}, counted(n+lost, bad+lostBad), pointwise).Verdict
 		if told != Inconclusive && told != truth {
 			t.Fatalf("%v with %d bad of %d, %d lost of which %d bad: told %v, in truth %v", o, bad, n, lost, lostBad, told, truth)
 		}
@@ -339,7 +342,7 @@ func TestMergingSlotsByAdditionGivesTheSameJudgement(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		claim := Claim{Objective: mustParse(t, rapid.SampledFrom(everyPromise).Draw(t, "objective"))}
 		ev := drawEvidence(t)
-		whole := judge(claim, ev, Options{})
+		whole := judgeOne(claim, ev, pointwise)
 
 		merged := ev
 		merged.Slots = make([]Slot, rapid.IntRange(1, 5).Draw(t, "merged slots"))
@@ -347,7 +350,7 @@ func TestMergingSlotsByAdditionGivesTheSameJudgement(t *testing.T) {
 			i := rapid.IntRange(0, len(merged.Slots)-1).Draw(t, "into")
 			merged.Slots[i] = merged.Slots[i].Add(s)
 		}
-		again := judge(claim, merged, Options{})
+		again := judgeOne(claim, merged, pointwise)
 		if whole.Reason != again.Reason || whole.Verdict != again.Verdict || whole.N != again.N || whole.Bad != again.Bad {
 			t.Fatalf("%q of %d slots, %q of %d", whole.Reason, len(ev.Slots), again.Reason, len(merged.Slots))
 		}
@@ -363,7 +366,7 @@ func TestMoreBadRequestsNeverMakeAVerdictBetter(t *testing.T) {
 		fewer, more := counted(n, bad), counted(n, bad+1)
 		fewer.Lost = rapid.Uint64Range(0, 9).Draw(t, "lost")
 		more.Lost = fewer.Lost
-		a, b := judge(Claim{Objective: o}, fewer, Options{}), judge(Claim{Objective: o}, more, Options{})
+		a, b := judgeOne(Claim{Objective: o}, fewer, pointwise), judgeOne(Claim{Objective: o}, more, pointwise)
 		if rank[b.Verdict] > rank[a.Verdict] {
 			t.Fatalf("%v: %q, with one more bad %q", o, a.Reason, b.Reason)
 		}
@@ -392,7 +395,7 @@ func TestTheHistogramNeverContradictsTheCounter(t *testing.T) {
 		{"p95 <= 200ms", 51, 0.1, "> 200 ms", 0.200000001},
 		{"p95 < 200.123ms", 51, 0.1, "≥ 200.123 ms", 0.200123},
 	} {
-		r := judgeOne(t, c.src, Evidence{Slots: []Slot{{N: 1000, Bad: c.bad}}, Observed: c.observed})
+		r := judged(t, c.src, Evidence{Slots: []Slot{{N: 1000, Bad: c.bad}}, Observed: c.observed})
 		if r.ObservedText != c.text || r.Value == nil || *r.Value != c.value {
 			t.Errorf("%s with %d bad of 1,000, observed %v: %q, value %v; want %q, %v", c.src, c.bad, c.observed, r.ObservedText, r.Observed, c.text, c.value)
 		}
@@ -404,7 +407,7 @@ func TestTheValueOfAVerdictAgreesWithIt(t *testing.T) {
 		o := mustParse(t, rapid.SampledFrom(everyPromise).Draw(t, "objective"))
 		ev := drawEvidence(t)
 		ev.Lost = 0
-		r := judge(Claim{Objective: o}, ev, Options{})
+		r := judgeOne(Claim{Objective: o}, ev, pointwise)
 		if r.Verdict == NoData {
 			return
 		}
@@ -437,7 +440,7 @@ func TestErrorGuardPassesUpToItsRatio(t *testing.T) {
 		{Evidence{}, OverallInconclusive},
 	} {
 		slo := Claim{Objective: mustParse(t, "ok.p95 < 200ms")}
-		j := Judge([]Claim{slo, guard}, []Evidence{counted(1000, 0), c.ev}, Options{})
+		j := Judge([]Claim{slo, guard}, []Evidence{counted(1000, 0), c.ev}, pointwise)
 		if j.Overall != c.want {
 			t.Errorf("guard: %s: overall %v, want %v", j.Results[1].Reason, j.Overall, c.want)
 		}
@@ -473,25 +476,29 @@ func TestOverallIsTheWorstOfTheDecidingClaims(t *testing.T) {
 		for i := range claims {
 			claims[i] = Claim{Objective: mustParse(t, "errors < 5%"), Advisory: i == c.advisory}
 		}
-		j := Judge(claims, c.evidence, Options{})
+		j := Judge(claims, c.evidence, pointwise)
 		if j.Overall != c.want || len(j.Reasons) != c.reasons || len(j.Results) != len(claims) {
 			t.Errorf("%d claims: overall %v, reasons %q; want %v and %d reasons", len(claims), j.Overall, j.Reasons, c.want, c.reasons)
 		}
 	}
 }
 
-func TestMethodSaysThatPointEstimatesDecide(t *testing.T) {
-	if got, want := Judge(nil, nil, Options{Confidence: 0.95}).Method, "judged by point estimates; confidence intervals are not computed"; got != want {
-		t.Errorf("method %q, want %q", got, want)
-	}
-	if got := Judge(nil, nil, Options{Off: true}).Method; !strings.Contains(got, "point estimates") || !strings.Contains(got, "confidence: off") {
-		t.Errorf("method with confidence off: %q", got)
+func TestMethodSaysHowItWasDecided(t *testing.T) {
+	for o, want := range map[Options]string{
+		{}:                 "judged with 95 % confidence in each pass and in all fails together",
+		{Confidence: 0.99}: "judged with 99 % confidence in each pass and in all fails together",
+		{Confidence: 7}:    "judged with 95 % confidence in each pass and in all fails together",
+		pointwise:          "judged by point estimates (confidence: off)",
+	} {
+		if got := Judge(nil, nil, o).Method; got != want {
+			t.Errorf("method of %+v: %q, want %q", o, got, want)
+		}
 	}
 }
 
 func TestReasonsNameTheObjectiveAndItsStage(t *testing.T) {
 	on := func(src string) string {
-		return Judge([]Claim{{Objective: mustParse(t, src), Stage: "steady"}}, []Evidence{counted(100, 50)}, Options{}).Reasons[0]
+		return Judge([]Claim{{Objective: mustParse(t, src), Stage: "steady"}}, []Evidence{counted(100, 50)}, pointwise).Reasons[0]
 	}
 	if got, want := on("errors < 5%"), "errors < 5% on steady: errors 50 %, 50 of 100: fail"; got != want {
 		t.Errorf("reason %q, want %q", got, want)
@@ -509,7 +516,7 @@ func BenchmarkJudge(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if Judge(claims, []Evidence{ev}, Options{}).Overall != OverallPass {
+		if Judge(claims, []Evidence{ev}, pointwise).Overall != OverallPass {
 			b.Fatal("4.1 % slow fails a p95")
 		}
 	}

@@ -45,7 +45,11 @@ func (m Metric) String() string {
 	case m.Kind == Quantile && finite(m.Q):
 		b.WriteString("p" + decimalText(product(exact(m.Q), 100)))
 	case m.Kind == Within:
-		b.WriteString("within(" + durationText(nanos(m.Within.Nanoseconds())) + ")")
+		b.WriteString("within(" + spanText(m.Within) + ")")
+	case m.Kind == Probe:
+		b.WriteString(m.Name)
+	case m.Kind == Delta:
+		b.WriteString("delta(" + m.Name + ")")
 	case kindNames[m.Kind] != "":
 		b.WriteString(kindNames[m.Kind])
 	default:
@@ -76,9 +80,22 @@ func (m Metric) unit() Unit {
 	return Count
 }
 
-// allows tells whether a limit of the metric may have the unit.
+// allows tells whether a limit of the metric may have the unit. A probe's
+// value is a bare number, which the unit of its limit gives a meaning.
 func (m Metric) allows(u Unit) bool {
-	return u == m.unit() || m.Kind == Dropped && u == Ratio
+	return u == m.unit() || m.Kind == Dropped && u == Ratio || m.probed() && u >= Seconds && u <= Bytes
+}
+
+// probed tells whether the metric comes from a probe and not from requests.
+func (m Metric) probed() bool { return m.Kind == Probe || m.Kind == Delta }
+
+// counted tells whether the metric is measured on requests, second by second.
+func (m Metric) counted() bool {
+	switch m.Judged() {
+	case ByCount, ByMax, BySum:
+		return true
+	}
+	return false
 }
 
 // Basis is the part of the evidence that decides a metric.
@@ -89,11 +106,13 @@ const (
 	ByCount Basis = iota + 1 // N and Bad of the slots
 	ByMax                    // Max of the slots
 	BySum                    // Sum of the slots, for Mean divided by N
-	ByGauge                  // Gauge, each second by itself
+	ByGauge                  // Gauge, each reading by itself
+	ByTotal                  // Left and Right
 )
 
 // Judged says which part of the evidence decides the metric, and so what must
-// be recorded for it; 0 for no metric at all.
+// be recorded for it; 0 for no metric at all. On both sides of a relation the
+// same metrics are decided by Left and Right.
 func (m Metric) Judged() Basis {
 	switch m.Kind {
 	case Quantile, Errors, Within, Throughput, Successes, Requests, Dropped:
@@ -102,8 +121,10 @@ func (m Metric) Judged() Basis {
 		return ByMax
 	case Mean, BytesIn, BytesOut:
 		return BySum
-	case Users:
+	case Users, Probe:
 		return ByGauge
+	case Delta:
+		return ByTotal
 	}
 	return 0
 }

@@ -1,6 +1,7 @@
 package slo
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -11,7 +12,7 @@ import (
 )
 
 // grammar is what the language knows, for errors about what it does not.
-const grammar = "an objective is METRIC[{label=value, ...}] OP VALUE [during STAGE] [including ramps]"
+const grammar = "an objective is METRIC[{label=value, ...}] OP VALUE [of baseline] [during STAGE] [including ramps] [every D [in P% of windows]] [within D after STAGE]"
 
 // maxSource bounds an objective; the longest sensible one is a tenth of it.
 const maxSource = 4096
@@ -31,19 +32,29 @@ func (e *ParseError) Error() string {
 	return e.Msg + "; " + e.Hint
 }
 
-// Parse reads a promise:
+// Parse reads a promise of a spec without probes: see ParseWith.
+func Parse(src string) (Objective, error) { return ParseWith(src, Names{}) }
+
+// ParseWith reads a promise:
 //
-//	METRIC[{label=value, ...}] OP VALUE [during STAGE] [including ramps]
+//	METRIC[{label=value, ...}] OP VALUE [of baseline] [during STAGE] [including ramps]
+//	    [every D [in P% of windows]] [within D after STAGE]
+//	TOTAL[{label=value, ...}] OP TOTAL[{label=value, ...}]
 //
 //	p95 < 200ms
 //	ok.p99.9{endpoint=login} <= 1.5s during steady
 //	errors.check{persona="night shift"} == 0
 //	throughput{task=browse} > 1000/s during spike including ramps
+//	p95 < 200ms every 10s in 95% of windows
+//	p95 < 200ms within 30s after spike
+//	p95 <= 110% of baseline
+//	delta(alerts_stored) >= successes{endpoint=alert_ingest}
 //
-// It refuses what is no promise: an upper bound on throughput, a limit that
-// can never be kept or never be broken. Every error is a *ParseError.
-func Parse(src string) (Objective, error) {
-	p := parser{src: src}
+// A metric is a word of the language or one of the names. ParseWith refuses
+// what is no promise: an upper bound on throughput, a limit that can never be
+// kept or never be broken. Every error is a *ParseError.
+func ParseWith(src string, names Names) (Objective, error) {
+	p := parser{src: src, names: names}
 	o, err := p.objective()
 	if err != nil {
 		return Objective{}, err
@@ -63,12 +74,15 @@ func ParseCondition(src string) (Objective, error) {
 	if err != nil {
 		return Objective{}, err
 	}
-	if o.During != "" || o.IncludingRamps {
-		return Objective{}, &ParseError{p.scopeAt, "a condition is about the stage it stands in", "leave out the stage"}
+	if part := o.scoped(); part != parts {
+		return Objective{}, &ParseError{p.at[part], "a condition is about the stage it stands in, as it is now", "leave out what follows the value, and the stage"}
+	}
+	if o.related() {
+		return Objective{}, &ParseError{p.at[inValue], "a condition compares with a value", "write it as in errors > 5%"}
 	}
 	inverse := o.Inverse()
 	if inverse.meaning() == nil && inverse.sense() != nil {
-		return Objective{}, &ParseError{p.opAt, fmt.Sprintf("%v %v %v does not say that something went wrong", o.Metric, o.Op, o.LimitText()),
+		return Objective{}, &ParseError{p.at[inOp], fmt.Sprintf("%v %v %v does not say that something went wrong", o.Metric, o.Op, o.LimitText()),
 			fmt.Sprintf("write %v %v %v", o.Metric, inverse.Op, o.LimitText())}
 	}
 	if f := inverse.fault(); f != nil {
@@ -83,16 +97,15 @@ func ParseCondition(src string) (Objective, error) {
 // parser reads one source from left to right. The offsets of the parts are
 // kept for the faults that show only when the whole is known.
 type parser struct {
-	src string
-	pos int
-
-	metricAt, opAt, valueAt, scopeAt int
+	src   string
+	names Names
+	pos   int
+	at    [parts]int
 }
 
 // placed gives a fault of the whole its place.
 func (p *parser) placed(f *fault) *ParseError {
-	at := [...]int{inMetric: p.metricAt, inOp: p.opAt, inValue: p.valueAt}[f.part]
-	return &ParseError{at, f.msg, f.hint}
+	return &ParseError{p.at[f.part], f.msg, f.hint}
 }
 
 func fail(offset int, hint, format string, args ...any) error {
@@ -110,27 +123,31 @@ func (p *parser) objective() (Objective, error) {
 	o.Text = fold(p.src)
 
 	p.space()
-	p.metricAt = p.pos
+	p.at[inMetric] = p.pos
 	var err error
 	if o.Metric, err = p.metric(); err != nil {
 		return o, err
 	}
-	if err := p.selector(&o); err != nil {
+	if err := p.selector(&o.Selector, &o.At, inSelector); err != nil {
 		return o, err
 	}
+	o.During, o.At.During = o.Selector.Stage, o.At.Stage
 	if o.Op, err = p.op(o.Metric); err != nil {
 		return o, err
 	}
-	q, err := p.value()
+	q, err := p.value(&o)
 	if err != nil {
 		return o, err
 	}
-	if err := p.scope(&o); err != nil {
+	if err := p.clauses(&o); err != nil {
 		return o, err
 	}
-	// The unit comes last: `p95 <= 110% of baseline` is told that there is no
-	// baseline yet, not that a percentage is no duration.
-	o.Limit, o.Unit, err = p.limit(o.Metric, q)
+	if o.related() {
+		o.Unit = relationUnit(o.Metric, o.Right.Metric)
+		return o, nil
+	}
+	// The unit comes last, for what follows the value tells which it must be.
+	o.Limit, o.Unit, err = p.limit(&o, q)
 	return o, err
 }
 
@@ -232,7 +249,14 @@ var metricHints = map[string]string{
 // metricNames are the words that a misspelt metric may have meant.
 var metricNames = []string{"max", "mean", "errors", "within", "throughput", "successes", "requests", "users", "dropped", "bytes_in", "bytes_out"}
 
-const metricList = "metrics are pN (p95), max, mean, errors, within(200ms), throughput, successes, requests, users, dropped, bytes_in and bytes_out"
+// metricList says which metrics there are.
+func (p *parser) metricList() string {
+	const list = "metrics are pN (p95), max, mean, errors, within(200ms), throughput, successes, requests, users, dropped, bytes_in and bytes_out"
+	if len(p.names.Probes) == 0 {
+		return list
+	}
+	return list + ", and the probes " + strings.Join(p.names.Probes, ", ")
+}
 
 func (p *parser) metric() (Metric, error) {
 	var m Metric
@@ -242,10 +266,7 @@ func (p *parser) metric() (Metric, error) {
 	at := p.pos
 	word := p.take(isMetricRune)
 	if word == "" {
-		return m, fail(at, metricList, "a metric is missing before %s", p.here())
-	}
-	if word == "delta" {
-		return m, fail(at, grammar, "delta() is not part of the language yet")
+		return m, fail(at, p.metricList(), "a metric is missing before %s", p.here())
 	}
 	name, err := p.prefixes(&m, word, at)
 	if err != nil {
@@ -264,8 +285,11 @@ func (p *parser) metric() (Metric, error) {
 		if m.Within, err = p.withinLimit(); err != nil {
 			return m, err
 		}
-	case name == "max":
-		m.Kind = Max
+	case name == "delta":
+		m.Kind = Delta
+		if m.Name, err = p.deltaProbe(); err != nil {
+			return m, err
+		}
 	case len(name) > 1 && name[0] == 'p' && name[1] >= '0' && name[1] <= '9' || strings.HasPrefix(name, "p."):
 		m.Kind = Quantile
 		if m.Q, err = quantile(name, nameAt); err != nil {
@@ -277,9 +301,12 @@ func (p *parser) metric() (Metric, error) {
 				m.Kind = kind
 			}
 		}
+		if m.Kind == 0 && slices.Contains(p.names.Probes, name) {
+			m.Kind, m.Name = Probe, name
+		}
 	}
 	if m.Kind == 0 {
-		return m, fail(nameAt, metricHint(name), "%q is not a metric", name)
+		return m, fail(nameAt, p.metricHint(name), "%q is not a metric", name)
 	}
 	if nameAt > at && !m.latency() {
 		plain := m
@@ -319,7 +346,7 @@ func (p *parser) prefixes(m *Metric, word string, at int) (string, error) {
 	}
 }
 
-func metricHint(name string) string {
+func (p *parser) metricHint(name string) string {
 	if h := metricHints[strings.ToLower(name)]; h != "" {
 		return h
 	}
@@ -331,10 +358,13 @@ func metricHint(name string) string {
 	if n := nearest(prefix, []string{"ok", "service", "ttfb", "connect", "errors"}); ok && n != "" {
 		return "write " + n + "." + rest
 	}
+	if n := nearest(name, p.names.Probes); n != "" {
+		return "write " + n
+	}
 	if n := nearest(lower, metricNames); n != "" {
 		return "write " + n
 	}
-	return metricList
+	return p.metricList()
 }
 
 func classHint(class string) string {
@@ -387,16 +417,26 @@ func (p *parser) withinLimit() (time.Duration, error) {
 	if !p.accept(")") {
 		return 0, fail(p.pos, hint, "within( has no closing parenthesis before %s", p.here())
 	}
+	return spanOf(token, at, "within()", hint)
+}
+
+// spanOf returns the length of time that a token gives to what.
+func spanOf(token string, at int, what, hint string) (time.Duration, error) {
+	if token == "" || !isNumeral(rune(token[0])) {
+		return 0, fail(at, hint, "%s needs a duration", what)
+	}
 	q, c := parseQuantity(token)
 	if c != nil {
 		return 0, fail(at+c.offset, c.hint, "%s", c.msg)
 	}
 	ns := product(q.value, 1e9)
 	switch {
-	case token == "" || q.of != Seconds:
-		return 0, fail(at, hint, "within() needs a duration")
+	case q.of == Count && q.value.Sign() != 0:
+		return 0, fail(at, hint, "%s needs a duration, and %s has no unit", what, token)
 	case q.value.Sign() == 0:
-		return 0, fail(at, hint, "within() needs a duration above zero")
+		return 0, fail(at, hint, "%s needs a duration above zero", what)
+	case q.of != Seconds:
+		return 0, fail(at, hint, "%s needs a duration, and %s is none", what, token)
 	case !ns.IsInt():
 		return 0, fail(at, "", "%s is not a whole number of nanoseconds", token)
 	case !ns.Num().IsInt64():
@@ -405,20 +445,58 @@ func (p *parser) withinLimit() (time.Duration, error) {
 	return time.Duration(ns.Num().Int64()), nil
 }
 
+// deltaProbe reads the (alerts_stored) of delta(alerts_stored).
+func (p *parser) deltaProbe() (string, error) {
+	const hint = "write delta(PROBE)"
+	p.space()
+	if !p.accept("(") {
+		return "", fail(p.pos, hint, "delta needs a probe in parentheses")
+	}
+	p.space()
+	at := p.pos
+	name := p.take(isMetricRune)
+	switch {
+	case name == "":
+		return "", fail(at, hint, "delta() needs a probe, and not %s", p.here())
+	case !slices.Contains(p.names.Probes, name):
+		return "", fail(at, p.probeHint(name), "no probe is called %s", name)
+	}
+	p.space()
+	if !p.accept(")") {
+		return "", fail(p.pos, hint, "delta( has no closing parenthesis before %s", p.here())
+	}
+	return name, nil
+}
+
+func (p *parser) probeHint(name string) string {
+	own := parser{src: name}
+	if m, err := own.metric(); err == nil && m.total() {
+		return fmt.Sprintf("write %v: it is a total of the run by itself", m)
+	}
+	if n := nearest(name, p.names.Probes); n != "" {
+		return "write delta(" + n + ")"
+	}
+	if len(p.names.Probes) == 0 {
+		return "declare it under probes"
+	}
+	return "probes are " + strings.Join(p.names.Probes, ", ")
+}
+
 // selector reads {label=value, ...}, if there is one.
-func (p *parser) selector(o *Objective) error {
+func (p *parser) selector(sel *Selector, offsets *Offsets, in part) error {
 	p.space()
 	open := p.pos
 	if !p.accept("{") {
 		return nil
 	}
+	p.at[in] = open
 	for {
 		p.space()
 		at := p.pos
 		label := p.take(bareRune)
-		field, offset := o.Selector.field(label), o.At.field(label)
+		field, offset := sel.field(label), offsets.field(label)
 		switch {
-		case label == "" && o.Selector == (Selector{}) && p.accept("}"):
+		case label == "" && *sel == (Selector{}) && p.accept("}"):
 			return fail(open, "leave out what selects nothing, or write {endpoint=NAME}", "a label is missing")
 		case label == "":
 			return fail(at, "labels are "+oneOf(labels), "a label is missing before %s", p.here())
@@ -439,14 +517,12 @@ func (p *parser) selector(o *Objective) error {
 		}
 		p.space()
 		if p.accept("}") {
-			break
+			return nil
 		}
 		if !p.accept(",") {
 			return fail(p.pos, `labels are divided by commas; quote a name with spaces: "NAME"`, "the selector goes on with %s", p.here())
 		}
 	}
-	o.During, o.At.During = o.Selector.Stage, o.At.Stage
-	return nil
 }
 
 func labelHint(label string) string {
@@ -501,7 +577,7 @@ var opHints = map[string]string{
 
 func (p *parser) op(m Metric) (Op, error) {
 	p.space()
-	p.opAt = p.pos
+	p.at[inOp] = p.pos
 	text := p.take(func(r rune) bool { return strings.ContainsRune("<>=!~≤≥≠", r) })
 	switch text {
 	case "<":
@@ -517,65 +593,90 @@ func (p *parser) op(m Metric) (Op, error) {
 	case "!=":
 		return NE, nil
 	case "":
-		return 0, fail(p.opAt, "comparisons are <, <=, >, >=, == and !=", "%v is followed by %s, not by a comparison", m, p.here())
+		return 0, fail(p.at[inOp], "comparisons are <, <=, >, >=, == and !=", "%v is followed by %s, not by a comparison", m, p.here())
 	}
 	hint := opHints[text]
 	if hint == "" {
 		hint = "comparisons are <, <=, >, >=, == and !="
 	}
-	return 0, fail(p.opAt, hint, "%q is not a comparison", text)
+	return 0, fail(p.at[inOp], hint, "%q is not a comparison", text)
 }
 
-// value reads the number after the comparison; whether its unit is the
-// metric's is asked by limit.
-func (p *parser) value() (quantity, error) {
+// value reads what follows the comparison: a number, or a metric, which makes
+// the objective a relation. Whether the number's unit is the metric's is asked
+// by limit.
+func (p *parser) value(o *Objective) (quantity, error) {
 	p.space()
-	p.valueAt = p.pos
+	at := p.pos
+	p.at[inValue] = at
 	token := p.take(func(r rune) bool { return !isSpace(r) })
-	switch lower := strings.ToLower(strings.TrimLeft(token, "+-")); {
+	switch {
 	case token == "":
-		return quantity{}, fail(p.valueAt, grammar, "a value is missing")
-	case lower == "nan" || lower == "inf" || lower == "infinity" || lower == "∞":
-		return quantity{}, fail(p.valueAt, "write a finite number with its unit", "%s is not a limit", token)
+		return quantity{}, fail(at, grammar, "a value is missing")
+	case spellsNoNumber(strings.TrimLeft(token, "+-")):
+		return quantity{}, fail(at, "write a finite number with its unit", "%s is not a limit", token)
 	case token[0] == '-':
-		return quantity{}, fail(p.valueAt, "", "a limit is not negative")
+		return quantity{}, fail(at, "", "a limit is not negative")
 	case token[0] == '+':
-		return quantity{}, fail(p.valueAt, "write "+token[1:], "a limit has no sign")
-	case strings.HasPrefix(token, "delta(") || namesMetric(token):
-		return quantity{}, fail(p.valueAt, grammar, "comparing a metric with a metric is not part of the language yet")
+		return quantity{}, fail(at, "write "+token[1:], "a limit has no sign")
+	case token == "baseline":
+		return quantity{}, fail(at, "write 110% of baseline", "a baseline is compared by a share of it")
+	case isMetricRune(rune(token[0])) && !isNumeral(rune(token[0])):
+		p.pos = at
+		return quantity{}, p.right(o)
 	case !isNumeral(rune(token[0])):
-		return quantity{}, fail(p.valueAt, "write a number with its unit, such as 200ms, 1% or 1000/s", "%q is not a value", token)
+		return quantity{}, fail(at, "write a number with its unit, such as 200ms, 1% or 1000/s", "%q is not a value", token)
 	}
 	q, c := parseQuantity(token)
 	if c != nil {
-		return q, fail(p.valueAt+c.offset, c.hint, "%s", c.msg)
+		return q, fail(at+c.offset, c.hint, "%s", c.msg)
 	}
 	return q, nil
 }
 
-// namesMetric tells whether a token in the value's place begins as a metric does.
-func namesMetric(token string) bool {
-	p := parser{src: token}
-	_, err := p.metric()
-	return err == nil
+// right reads the metric that stands in the value's place.
+func (p *parser) right(o *Objective) error {
+	at := p.pos
+	m, err := p.metric()
+	var pe *ParseError
+	switch {
+	case errors.As(err, &pe) && pe.Offset == at && pe.Hint == p.metricList():
+		return fail(at, "write a number with its unit, such as 200ms, 1% or 1000/s, or a metric", "%q is not a value", p.src[at:p.pos])
+	case err != nil:
+		return err
+	}
+	o.Right.Metric = m
+	return p.selector(&o.Right.Selector, &o.Right.At, inRightSelector)
 }
 
-// limit returns the value in the base unit, if its unit is the metric's.
-func (p *parser) limit(m Metric, q quantity) (float64, Unit, error) {
+// limit returns the value in the base unit, if its unit is the metric's; of a
+// baseline, it is a share.
+func (p *parser) limit(o *Objective, q quantity) (float64, Unit, error) {
+	m, at := o.Metric, p.at[inValue]
 	want := m.unit()
-	if q.value.Sign() == 0 && q.of == Count {
+	switch {
+	case o.OfBaseline && q.of != Ratio:
+		hint := "write 110% of baseline"
+		if q.of == Count && q.value.Sign() != 0 {
+			hint = "write " + q.text + "% of baseline"
+		}
+		return 0, 0, fail(at, hint, "a share of the baseline is a percentage, and %s is not", q.text)
+	case o.OfBaseline:
+	case q.value.Sign() == 0 && q.of == Count:
 		return 0, want, nil // nothing is nothing in every unit
-	}
-	if !m.allows(q.of) {
+	case !m.allows(q.of):
 		noun, example := m.noun()
 		if q.of == Count {
-			return 0, 0, fail(p.valueAt, withUnit(q, want), "%v is %s, and %s has no unit", m, noun, q.text)
+			return 0, 0, fail(at, withUnit(q, want), "%v is %s, and %s has no unit", m, noun, q.text)
 		}
-		return 0, 0, fail(p.valueAt, "write "+example, "%v is %s, and %s is not", m, noun, q.text)
+		if q.of == Ratio && m.counted() {
+			example += ", or " + q.text + " of baseline"
+		}
+		return 0, 0, fail(at, "write "+example, "%v is %s, and %s is not", m, noun, q.text)
 	}
 	v, c := q.keep()
 	if c != nil {
-		return 0, 0, fail(p.valueAt, c.hint, "%s", c.msg)
+		return 0, 0, fail(at, c.hint, "%s", c.msg)
 	}
 	return v, q.of, nil
 }
@@ -613,86 +714,4 @@ func withUnit(q quantity, u Unit) string {
 		return fmt.Sprintf("write %s/s", q.text)
 	}
 	return fmt.Sprintf("write %sB", q.text)
-}
-
-// notYet are the words of the language to come.
-var notYet = map[string]string{
-	"every": "windows (every 10s)", "in": "windows (in 95% of windows)",
-	"within": "recovery (within 30s after STAGE)", "after": "recovery (within 30s after STAGE)",
-	"of": "baselines (of baseline)",
-}
-
-// scope reads what follows the value.
-func (p *parser) scope(o *Objective) error {
-	for {
-		p.space()
-		at := p.pos
-		if p.end() {
-			return nil
-		}
-		word := p.take(bareRune)
-		if p.scopeAt == 0 {
-			p.scopeAt = at
-		}
-		switch later := notYet[word]; {
-		case word == "during" && o.IncludingRamps:
-			return fail(at, "write during STAGE including ramps", "during comes before including ramps")
-		case word == "during":
-			if err := p.during(o, at); err != nil {
-				return err
-			}
-		case word == "including" && o.IncludingRamps:
-			return fail(at, "", "including ramps stands twice")
-		case word == "including":
-			p.space()
-			rampsAt := p.pos
-			if p.take(bareRune) != "ramps" {
-				p.pos = rampsAt
-				return fail(rampsAt, "write including ramps", "including is followed by %s, not by ramps", p.here())
-			}
-			o.IncludingRamps = true
-		case later != "":
-			return fail(at, grammar, "%s: not part of the language yet", later)
-		case word == "":
-			return fail(at, scopeHint(p.rest()), "the objective goes on with %s", p.here())
-		default:
-			return fail(at, scopeHint(word), "the objective goes on with %q", word)
-		}
-	}
-}
-
-// during reads the name of a stage; at is the offset of the word during.
-func (p *parser) during(o *Objective, at int) error {
-	p.space()
-	nameAt := p.pos
-	name, err := p.name("during STAGE")
-	if err != nil {
-		return err
-	}
-	if slices.Contains(keywords, name) && p.src[nameAt] != '"' {
-		return fail(nameAt, fmt.Sprintf("write during STAGE; a stage of that name is quoted: during %q", name), "during is followed by the word %s, not by a stage", name)
-	}
-	if o.During != "" {
-		if o.At.During != o.At.Stage {
-			return fail(at, "write one objective for each stage", "during stands twice")
-		}
-		if o.During != name {
-			return fail(nameAt, "name one of them", "the objective names two stages, %s and %s", o.During, name)
-		}
-	}
-	o.During, o.At.During = name, nameAt
-	return nil
-}
-
-func scopeHint(word string) string {
-	switch {
-	case strings.HasPrefix(word, "{"):
-		return "the selector follows the metric: p95{endpoint=NAME} < 200ms"
-	case slices.Contains(unitNames(), word):
-		return "a unit follows its number without a space"
-	}
-	if n := nearest(word, []string{"during", "including"}); n != "" {
-		return "write " + n
-	}
-	return grammar
 }

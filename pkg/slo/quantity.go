@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Limits are kept as float64 and compared exactly. Both are possible because a
@@ -270,6 +271,9 @@ func durationText(seconds *big.Rat) string {
 	}
 	return text + decimalText(rest) + "s"
 }
+
+// spanText writes a length of time so that the parser reads it back.
+func spanText(d time.Duration) string { return durationText(nanos(d.Nanoseconds())) }
 
 // bytesText writes bytes exactly, in the largest unit of which they are a whole number.
 func bytesText(bytes *big.Rat) string {

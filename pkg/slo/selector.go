@@ -55,6 +55,16 @@ func (s Selector) String() string {
 	return "{" + strings.Join(pairs, ", ") + "}"
 }
 
+// first returns the first label that the selector sets, "" for none.
+func (s Selector) first() string {
+	for _, label := range labels {
+		if *s.field(label) != "" {
+			return label
+		}
+	}
+	return ""
+}
+
 // Matches tells whether a series belongs to a selection. An endpoint is
 // selected by its key in the spec or by the name of its row in reports.
 func Matches(sel Selector, stage, persona, task, endpoint, row string) bool {

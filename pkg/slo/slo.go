@@ -35,6 +35,8 @@ const (
 	Dropped                          // arrivals not issued: count, or ratio with a % limit
 	BytesIn                          // bytes
 	BytesOut                         // bytes
+	Probe                            // a probe's readings during the scope; each must hold
+	Delta                            // delta(NAME): by how much a probe rose over the whole run
 )
 
 // Metric names what an objective measures.
@@ -45,6 +47,7 @@ type Metric struct {
 	Q      float64       // for Quantile: 0.95 for p95
 	Within time.Duration // for Within
 	Class  string        // for Errors: one failure class, "" for all
+	Name   string        // for Probe and Delta: the probe
 }
 
 // Op is a comparison.
@@ -81,19 +84,47 @@ type Selector struct {
 	Stage    string
 }
 
+// MetricRef is a metric of some series: the right side of a relation. The zero
+// MetricRef is none.
+type MetricRef struct {
+	Metric   Metric
+	Selector Selector
+	At       Offsets
+}
+
 // Objective is one promise, parsed. It is comparable.
+//
+// Most compare a metric with a limit over a scope. Four forms differ, each
+// judged in its own way and no two at once: windows (Every), recovery (After),
+// a share of a baseline (OfBaseline) and a relation (Right).
 type Objective struct {
 	Text     string // as written, white space folded
 	Metric   Metric
 	Selector Selector
 	Op       Op
-	Limit    float64 // in the base unit of Unit
-	Unit     Unit
+	Limit    float64 // in the base unit of Unit; with OfBaseline, the share of the baseline
+	Unit     Unit    // of Limit; ValueUnit is that of the observed value
+	// Right is the metric that takes the limit's place in a relation. Both
+	// sides are totals of the whole run: see OverRun.
+	Right MetricRef
+	// OfBaseline says that Limit is a share of the value in a stored result.
+	OfBaseline bool
 	// During is a stage's name, or "" for every steady and spike hold. Parse
 	// sets it for a label stage=NAME too, so that it alone chooses the scope.
 	During string
 	// IncludingRamps widens the scope from the hold to the whole stage.
 	IncludingRamps bool
+	// Every is the length of the windows in which the promise must hold, in
+	// whole seconds; 0 for one judgement over the whole scope. In a recovery it
+	// is the length of the windows that it is found with: see Window.
+	Every time.Duration
+	// InShare is the share of the windows that must hold; 0 for all of them.
+	InShare float64
+	// Within is the time in which a recovery must be reached, counted from the
+	// end of the peak of After.
+	Within time.Duration
+	// After is the stage whose peak a recovery follows, or "".
+	After string
 	// At says where the names stand in the source, so that a caller who knows
 	// the legal names can point at a wrong one.
 	At Offsets
@@ -103,7 +134,7 @@ type Objective struct {
 // was parsed from (quote included, for a quoted name). A name that is not
 // there has offset 0, which no name can have.
 type Offsets struct {
-	Endpoint, Persona, Task, Stage, During int
+	Endpoint, Persona, Task, Stage, During, After int
 }
 
 // Claim is one objective on one scope: the thing that is judged.
@@ -116,6 +147,8 @@ type Claim struct {
 	GuardOf string
 	// Setup claims are about set-up traffic (on_start, on_stop) and nothing else.
 	Setup bool
+	// Abort claims end a run early when they are certain to be broken (see Abort).
+	Abort bool
 	// Advisory claims are shown and never decide.
 	Advisory bool
 }
@@ -140,12 +173,56 @@ func (s Slot) Add(t Slot) Slot {
 	return Slot{N: s.N + t.N, Bad: s.Bad + t.Bad, Sum: s.Sum + t.Sum, Max: max(s.Max, t.Max)}
 }
 
-// Evidence is all that is known about one claim.
+// Evidence is all that is known about one claim. Which of it decides, and where
+// it starts, follows the form of the objective:
+//
+//   - A limit over a scope: Slots from the start of the scope, or Gauge.
+//   - Windows (Every): the same, so that the first window begins with the hold,
+//     or with IncludingRamps with the stage.
+//   - Recovery (After): Slots from the end of the peak, which is the end of the
+//     hold of the stage After, through its way back and the whole of the next
+//     stage, its ramp included, to that stage's end or to the end of
+//     observation. Seconds is the length of all that. Requests are counted by
+//     their due time, so those due during the peak are not in it.
+//   - Of a baseline (OfBaseline): Slots as over a scope, Baseline, and for a
+//     quantile Observed. Nothing is slow while it is counted, for the limit is
+//     not known: Bad holds failures.
+//   - Totals of the run (OverRun): Left, and Right if the objective has one.
+//     They span the whole run, warm-up, ramps and drain included, and a probe
+//     is read before the first request and after the drain.
 type Evidence struct {
 	Slots    []Slot  // one per second from the start of the scope; the last may be partial
 	Seconds  float64 // length of the scope, in seconds
 	Lost     uint64  // samples known to be lost: they may be good or bad
 	Observed float64 // the metric's value for display, in the base unit; +Inf: no finite value; NaN: no data
-	// Gauge is the metric sampled each second (Users); it is judged instead of Slots.
+	// Gauge is the metric sampled each second (Users), or a probe at each of its
+	// readings, NaN for one that failed; it is judged instead of Slots.
 	Gauge []float64
+	// Left and Right are the two sides of a relation; a delta() that is compared
+	// with a number has the left one alone.
+	Left, Right Total
+	Baseline    Baseline
+	// Quantile returns the value that a share q of the samples in scope do not
+	// exceed, in the base unit: +Inf where the rest has failed. It is for
+	// display: it translates the interval of a percentile into values. nil
+	// where nobody knows.
+	Quantile func(q float64) float64 `json:"-"`
+	// Confidence is that of a claim on this evidence where the hold was looked
+	// at more than once (see Looks); 0 means that of Options.
+	Confidence float64
+}
+
+// Total is what is known about a metric over the whole run. The zero Total is
+// no data.
+type Total struct {
+	Value float64 // in the base unit, without the lost samples
+	N     uint64  // what it rests on: requests in scope, for Dropped arrivals, for Delta readings of the probe
+	Lost  uint64  // samples that may belong to it or not
+}
+
+// Baseline is the value of a claim's metric in a stored result, in the unit of
+// ValueUnit. The zero Baseline is none.
+type Baseline struct {
+	Of    string // which result, for people: "run 7f3a of 2026-03-01"; "" for none
+	Value float64
 }

@@ -33,7 +33,7 @@ const (
 )
 
 // profileKeys are the keys that a profile may replace.
-var profileKeys = []string{"about", "target", "env", "values", "endpoints", "personas", "stages", "slos", "confidence", "error_guard"}
+var profileKeys = []string{"about", "target", "env", "values", "endpoints", "personas", "stages", "slos", "abort", "confidence", "error_guard"}
 
 // legalKeys are the keys of each object, in the order in which one writes them.
 var legalKeys = map[object][]string{
@@ -53,7 +53,7 @@ var legalKeys = map[object][]string{
 	spikeObject:    {"name", "users", "rate", "arrivals", "max_users", "ramp", "for", "back", "personas"},
 	stepsObject:    {"name", "from", "to", "by", "every", "until", "arrivals", "max_users", "personas"},
 	pauseObject:    {"name", "for"},
-	sloObject:      {"slo", "advisory"},
+	sloObject:      {"slo", "advisory", "abort"},
 }
 
 // familiar maps what people write out of habit to the key of ours that does it.

@@ -18,6 +18,7 @@ type Override struct {
 	Rate     *float64       // the same in arrivals per second
 	Ramp     *Ramp          // of every judged stage
 	For      *time.Duration // hold of every judged stage
+	ForMax   time.Duration  // with For: its longest, as in 1m..5m; 0 for a fixed hold
 	Stages   []string       // only these stages, in the order of the file
 	Personas []string       // only these personas
 	Target   string         // the URL of another target
@@ -46,6 +47,18 @@ func (s *Spec) With(o Override) (*Spec, Faults) {
 		return nil, all
 	}
 	return c, nil
+}
+
+// Longest returns the test as it is if no stage ends early: every hold is fixed
+// at its most.
+func (s *Spec) Longest() *Spec {
+	c := s.clone()
+	for _, st := range c.Stages {
+		if st.ForMax > 0 {
+			st.For, st.ForMax = st.ForMax, 0
+		}
+	}
+	return c
 }
 
 // clone returns a copy of which everything that With may change is its own.
@@ -181,14 +194,14 @@ func (w *overriding) load(o Override) {
 	w.checkLoad(o)
 	judged := 0
 	for _, st := range w.Stages {
-		isJudged := st.Shape == Steady || st.Shape == Spike
+		isJudged := st.Shape.judged()
 		if isJudged {
 			judged++
 			if o.Ramp != nil {
 				st.Ramp = *o.Ramp
 			}
 			if o.For != nil {
-				st.For = *o.For
+				st.For, st.ForMax = *o.For, o.ForMax
 			}
 		}
 		if isJudged || st.Shape == Warmup {
@@ -218,8 +231,12 @@ func (w *overriding) checkLoad(o Override) {
 	if r := o.Ramp; r != nil && (r.Over < 0 || r.Over > maxDuration || r.Rate < 0 || math.IsNaN(r.Rate) || r.Over > 0 && r.Rate > 0) {
 		w.fault("--ramp", "", "a ramp is a duration or a speed")
 	}
-	if o.For != nil && (*o.For < time.Millisecond || *o.For > maxDuration) {
+	switch {
+	case o.For == nil:
+	case *o.For < time.Millisecond || *o.For > maxDuration:
 		w.fault("--for", "", "a hold lies between 1ms and 1000h")
+	case o.ForMax != 0 && (*o.For < leastOpenHold || o.ForMax <= *o.For || o.ForMax > maxDuration):
+		w.fault("--for", "write it like 1m..5m", "a hold that may end early lasts at least 20s, and its longest more than that, up to 1000h")
 	}
 }
 
@@ -267,14 +284,17 @@ func (l Level) total() int {
 // of which the same is true.
 func (w *overriding) dropBlind() {
 	w.SLOs = slices.DeleteFunc(w.SLOs, func(p SLO) bool {
-		reason, _ := w.blind(p.Objective)
+		reason, _ := w.misfit(p.Objective)
+		if reason == "" {
+			reason, _ = w.blind(p.Objective)
+		}
 		if reason != "" {
 			w.drop("slo %s: %s", p.Objective.Text, w.missing(p.Objective, reason))
 		}
 		return reason != ""
 	})
 	for _, st := range w.Stages {
-		if st.Until != nil && !sees(*st.Until, st, w.performers(st.Until.Selector)) {
+		if st.Until != nil && !sees(st.Until.Metric, st, w.performers(st.Until.Selector)) {
 			w.drop("until %s of stage %s: it can see no request", st.Until.Text, st.Name)
 			st.Until = nil
 		}
@@ -286,8 +306,12 @@ func (w *overriding) missing(o slo.Objective, reason string) string {
 	switch {
 	case o.During != "" && !slices.Contains(w.stageNames(), o.During):
 		return "the stage " + o.During + " is left out"
+	case o.After != "" && !slices.Contains(w.stageNames(), o.After):
+		return "the stage " + o.After + " is left out"
 	case o.Selector.Persona != "" && w.persona(o.Selector.Persona) == nil:
 		return "the persona " + o.Selector.Persona + " is left out"
+	case o.Right.Selector.Persona != "" && w.persona(o.Right.Selector.Persona) == nil:
+		return "the persona " + o.Right.Selector.Persona + " is left out"
 	}
 	return reason
 }

@@ -63,11 +63,34 @@ func TestOverrideOfTheLoad(t *testing.T) {
 	if steady.Level.Users != 3 || steady.For != 5*time.Second || steady.Ramp != (Ramp{Rate: 2}) {
 		t.Errorf("%+v", steady)
 	}
+	if c, faults = c.With(Override{For: ptr(time.Minute), ForMax: 5 * time.Minute}); faults != nil {
+		t.Fatal(faults)
+	}
+	if got := c.Stages[1]; got.For != time.Minute || got.ForMax != 5*time.Minute || c.Stages[0].ForMax != 0 {
+		t.Errorf("%+v", got)
+	}
+	if c, faults = c.With(Override{Users: ptr(4)}); faults != nil || c.Stages[1].ForMax != 5*time.Minute {
+		t.Errorf("another override loses the longest hold: %v", faults)
+	}
+	if c, faults = c.With(Override{For: ptr(2 * time.Minute)}); faults != nil || c.Stages[1].ForMax != 0 {
+		t.Errorf("a fixed hold is not fixed: %v", faults)
+	}
 	if c, faults = s.With(Override{Rate: ptr(7.5)}); faults != nil {
 		t.Fatal(faults)
 	}
 	if got := c.Stages[1].Level; !got.Open || got.Rate != 7.5 || got.Users != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestLongestHoldsEveryStageToItsMost(t *testing.T) {
+	s := parse(t, with(t, "for: 1m}\nslos", "for: 1m..5m}\nslos"), Options{})
+	c := s.Longest()
+	if c.Stages[0].For != 10*time.Second || c.Stages[1].For != 5*time.Minute || c.Stages[1].ForMax != 0 {
+		t.Errorf("%+v, %+v", c.Stages[0], c.Stages[1])
+	}
+	if s.Stages[1].For != time.Minute || s.Stages[1].ForMax != 5*time.Minute {
+		t.Errorf("the spec itself has changed: %+v", s.Stages[1])
 	}
 }
 
@@ -111,6 +134,29 @@ func TestWhatCanNoLongerBeJudgedIsDroppedAndListed(t *testing.T) {
 	}
 }
 
+func TestWhatAnOverrideMakesUnjudgeableIsDropped(t *testing.T) {
+	s := parse(t, withStages(t, "slos:", `  - spike: {users: 20, for: 1m}
+  - steady: {name: after, users: 5, for: 1m}
+slos:
+  - p95 < 300ms within 30s after spike
+  - p95 < 300ms every 10s
+  - successes{persona=guest} >= requests{persona=buyer}`), Options{})
+	for want, o := range map[string]Override{
+		"slo p95 < 300ms within 30s after spike: the stage spike is left out":                                   {Stages: []string{"after"}},
+		"slo p95 < 300ms within 30s after spike: no stage comes after spike, so the recovery would not be seen": {Stages: []string{"spike"}},
+		"slo p95 < 300ms every 10s: its windows of 10s are longer than any of its stages":                       {For: ptr(9 * time.Second)},
+		"slo successes{persona=guest} >= requests{persona=buyer}: the persona buyer is left out":                {Personas: []string{"guest"}},
+	} {
+		c, faults := s.With(o)
+		if faults != nil {
+			t.Fatal(faults)
+		}
+		if !slices.Contains(c.Dropped, want) {
+			t.Errorf("want %s, got %q", want, c.Dropped)
+		}
+	}
+}
+
 func TestPersonaFilterNarrowsStages(t *testing.T) {
 	s := parse(t, with(t, "slos:", "  - spike: {users: {buyer: 2, guest: 3}, for: 1s}\n  - steady: {name: guests, users: 1, for: 1s, personas: [guest]}\nslos:"), Options{})
 	c, faults := s.With(Override{Personas: []string{"buyer"}})
@@ -134,6 +180,8 @@ func TestFaultyOverrides(t *testing.T) {
 		"--rate: a stage has users or a rate":                           {Users: ptr(1), Rate: ptr(1.0)},
 		"--users: users lie between 1 and 10000000":                     {Users: ptr(0)},
 		"--for: a hold lies between 1ms and 1000h":                      {For: ptr(time.Duration(0))},
+		"--for: a hold that may end early lasts at least 20s":           {For: ptr(time.Second), ForMax: time.Minute},
+		"--for: a hold that may end early lasts at least 20s, and":      {For: ptr(time.Minute), ForMax: time.Minute},
 		"--ramp: a ramp is a duration or a speed":                       {Ramp: &Ramp{Over: -1}},
 		"--ramp: at this speed a ramp takes more than 1000h":            {Users: ptr(10_000_000), Ramp: &Ramp{Rate: 1e-3}},
 		"--for: there is no steady or spike stage that it could change": {Stages: []string{"warmup"}, For: ptr(time.Second)},

@@ -108,6 +108,9 @@ func (p *parser) variant(root *node, profile string, overrides map[string]*node)
 	d := &decoder{faults: p.faults, o: p.o, root: root}
 	s := d.spec(root)
 	s.Profile = profile
+	if profile == p.o.Profile {
+		s.Traffic = traffic(root)
+	}
 	return s
 }
 

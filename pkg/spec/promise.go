@@ -2,16 +2,21 @@ package spec
 
 import (
 	"errors"
+	"math"
 
 	"tollgate/pkg/slo"
 )
 
-// promises decodes slos, confidence and error_guard.
+// promises decodes slos, abort, confidence and error_guard.
 func (d *decoder) promises(root *node, s *Spec) {
+	abort := false
+	if n := root.get("abort"); n.isSet() {
+		abort = d.flag(n, "abort")
+	}
 	if n := root.get("slos"); n.isSet() && d.is(n, listKind, "slos") && d.within(n, maxSLOs, "SLOs") {
 		seen := map[string]int{}
 		for _, item := range n.vals {
-			d.promise(item, s, seen)
+			d.promise(item, s, abort, seen)
 		}
 	}
 	if n := root.get("confidence"); n.isSet() {
@@ -22,9 +27,12 @@ func (d *decoder) promises(root *node, s *Spec) {
 	}
 }
 
-func (d *decoder) promise(n *node, s *Spec, seen map[string]int) {
+// promise decodes one SLO; abort says whether those that do not speak of it
+// themselves end a run.
+func (d *decoder) promise(n *node, s *Spec, abort bool, seen map[string]int) {
 	text := n
 	promise := SLO{Pos: n.pos()}
+	own := (*node)(nil) // what the SLO itself says of abort
 	if n.kind == mapKind {
 		d.keys(n, sloObject)
 		if text = d.require(n, sloObject, "slo", "{slo: p95 < 200ms, advisory: true}; quote an objective that has {…}"); text == nil {
@@ -32,6 +40,9 @@ func (d *decoder) promise(n *node, s *Spec, seen map[string]int) {
 		}
 		if a := n.get("advisory"); a.isSet() {
 			promise.Advisory = d.flag(a, "advisory")
+		}
+		if own = n.get("abort"); own.isSet() {
+			abort = d.flag(own, "abort")
 		}
 	}
 	src, ok := d.text(text, "an SLO")
@@ -49,8 +60,31 @@ func (d *decoder) promise(n *node, s *Spec, seen map[string]int) {
 	}
 	seen[o.Text] = text.line
 	promise.Objective = *o
+	switch promise.Abort = abort; {
+	case !abort:
+	case promise.Advisory:
+		promise.Abort = false
+		if own.isSet() {
+			d.fault(own, "leave out advisory, or abort", "an advisory SLO decides nothing, so it cannot end a run")
+		}
+	case !abortable(*o):
+		promise.Abort = false
+		if own.isSet() {
+			d.fault(own, "leave abort out; percentiles, errors, within() and max over a stage can end a run", "this SLO cannot end a run early: whether it is kept shows only at the end")
+		}
+	}
 	s.SLOs = append(s.SLOs, promise)
 	d.slos = append(d.slos, text)
+}
+
+// abortable reports whether o can be broken for good before its scope has
+// ended: whether a minute of nothing but failures is the end of it.
+func abortable(o slo.Objective) bool {
+	worst := make([]slo.Slot, 60)
+	for i := range worst {
+		worst[i] = slo.Slot{N: 1 << 48, Bad: 1 << 48, Sum: 1e300, Max: math.Inf(1)}
+	}
+	return slo.Abort(o, worst) != ""
 }
 
 // objective parses an objective and checks the names in it.
@@ -77,14 +111,17 @@ func (d *decoder) objective(n *node, src string, parse func(string) (slo.Objecti
 			d.faultAt(n, offset, suggest(name, legal), "no %s is called %s", what, quote(name))
 		}
 	}
-	sel, at := o.Selector, o.At
-	check("endpoint", sel.Endpoint, at.Endpoint, s.endpointNames())
-	check("persona", sel.Persona, at.Persona, s.personaNames())
-	check("task", sel.Task, at.Task, s.taskNames(sel.Persona))
-	check("stage", sel.Stage, at.Stage, s.stageNames())
-	if at.During != at.Stage {
-		check("stage", o.During, at.During, s.stageNames())
+	for _, side := range []slo.MetricRef{{Selector: o.Selector, At: o.At}, o.Right} {
+		sel, at := side.Selector, side.At
+		check("endpoint", sel.Endpoint, at.Endpoint, s.endpointNames())
+		check("persona", sel.Persona, at.Persona, s.personaNames())
+		check("task", sel.Task, at.Task, s.taskNames(sel.Persona))
+		check("stage", sel.Stage, at.Stage, s.stageNames())
 	}
+	if o.At.During != o.At.Stage {
+		check("stage", o.During, o.At.During, s.stageNames())
+	}
+	check("stage", o.After, o.At.After, s.stageNames())
 	if !known {
 		return nil
 	}

@@ -40,6 +40,18 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
+// FormatDuration writes a duration as people write it in a spec: 5m, 1m30s. Of
+// whole microseconds, ParseDuration reads it back.
+func FormatDuration(d time.Duration) string {
+	text := strings.ReplaceAll(d.String(), "µ", "u")
+	for _, zero := range []struct{ long, short string }{{"m0s", "m"}, {"h0m", "h"}} {
+		if rest, ok := strings.CutSuffix(text, zero.long); ok {
+			text = rest + zero.short
+		}
+	}
+	return text
+}
+
 // ParseRange reads a duration, or two as in 2s..5s. Errors are *QuantityError.
 func ParseRange(s string) (least, most time.Duration, err error) {
 	from, to, isRange := strings.Cut(s, "..")
@@ -53,6 +65,40 @@ func ParseRange(s string) (least, most time.Duration, err error) {
 		return 0, 0, &QuantityError{s + " ends before it begins", fmt.Sprintf("write %s..%s", to, from)}
 	}
 	return least, most, nil
+}
+
+// leastOpenHold is the shortest hold that may end early: a verdict needs
+// twenty batches, of a second each at least, before it is first looked for.
+const leastOpenHold = 20 * time.Second
+
+// ParseHold reads how long a stage keeps its level: 1m, or the least and the
+// most of a hold that ends when its objectives are decided, 1m..5m. most is 0
+// for a fixed hold. Errors are *QuantityError.
+func ParseHold(s string) (least, most time.Duration, err error) {
+	from, to, open := strings.Cut(s, "..")
+	if !open {
+		least, err = ParseDuration(s)
+		return least, 0, err
+	}
+	least, most, err = ParseRange(s)
+	switch {
+	case err != nil:
+		return 0, 0, err
+	case least == most:
+		return 0, 0, &QuantityError{s + " has one length", "write " + from + ", or a longer second one"}
+	case most <= leastOpenHold:
+		return 0, 0, &QuantityError{s + " is too short to end early", "write " + to + ": the first look takes 20s of load"}
+	case least < leastOpenHold:
+		return 0, 0, &QuantityError{s + " begins too early", "write 20s.." + to + ": the first look takes 20s of load"}
+	}
+	return least, most, nil
+}
+
+type hold struct{ least, most time.Duration }
+
+func parseHold(s string) (h hold, err error) {
+	h.least, h.most, err = ParseHold(s)
+	return h, err
 }
 
 // ParseRate reads 100/s, 30/m (a minute) or 1000/h, and returns it per second.

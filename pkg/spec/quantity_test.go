@@ -12,6 +12,7 @@ import (
 func TestQuantities(t *testing.T) {
 	duration := func(s string) (any, error) { return ParseDuration(s) }
 	span := func(s string) (any, error) { a, b, err := ParseRange(s); return fmt.Sprint(a, b), err }
+	hold := func(s string) (any, error) { a, b, err := ParseHold(s); return fmt.Sprint(a, b), err }
 	rate := func(s string) (any, error) { return ParseRate(s) }
 	percent := func(s string) (any, error) { return ParsePercent(s) }
 	size := func(s string) (any, error) { return ParseSize(s) }
@@ -41,6 +42,14 @@ func TestQuantities(t *testing.T) {
 		{span, "5s..2s", nil, "write 2s..5s"},
 		{span, "2..5", nil, "write 2s"},
 		{span, "2s..", nil, "write it like"},
+		{hold, "5s", "5s 0s", ""},
+		{hold, "20s..21s", "20s 21s", ""},
+		{hold, "1m..5m", "1m0s 5m0s", ""},
+		{hold, "5m..1m", nil, "write 1m..5m"},
+		{hold, "1m..1m", nil, "write 1m,"},
+		{hold, "19s..1m", nil, "write 20s..1m"},
+		{hold, "5s..20s", nil, "write 20s:"},
+		{hold, "1m..2m..3m", nil, "write it like"},
 		{rate, "100/s", 100.0, ""},
 		{rate, "30/m", 0.5, ""},
 		{rate, "3600/h", 1.0, ""},
@@ -71,12 +80,25 @@ func TestQuantities(t *testing.T) {
 	}
 }
 
-func TestWhatGoWritesAsADurationIsReadBack(t *testing.T) {
+func TestWhatIsWrittenAsADurationIsReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		d := time.Duration(rapid.Int64Range(0, int64(maxDuration/time.Microsecond)).Draw(t, "us")) * time.Microsecond
-		text := strings.ReplaceAll(d.String(), "µ", "u")
-		if got, err := ParseDuration(text); got != d || err != nil {
-			t.Fatalf("%s: %v, %v", text, got, err)
+		unit := rapid.SampledFrom([]time.Duration{time.Microsecond, time.Second, time.Minute, time.Hour}).Draw(t, "unit")
+		d := time.Duration(rapid.Int64Range(0, int64(maxDuration/unit)).Draw(t, "n")) * unit
+		for _, text := range []string{FormatDuration(d), strings.ReplaceAll(d.String(), "µ", "u")} {
+			if got, err := ParseDuration(text); got != d || err != nil {
+				t.Fatalf("%s: %v, %v", text, got, err)
+			}
 		}
 	})
+}
+
+func TestDurationsAreWrittenAsPeopleDo(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 100 * time.Millisecond: "100ms", 10 * time.Second: "10s", time.Minute: "1m", 90 * time.Second: "1m30s",
+		2 * time.Hour: "2h", time.Hour + time.Second: "1h0m1s", 20 * time.Minute: "20m", 5*time.Minute + 500*time.Millisecond: "5m0.5s",
+	} {
+		if got := FormatDuration(d); got != want {
+			t.Errorf("%v is written %s, want %s", d, got, want)
+		}
+	}
 }

@@ -2,23 +2,86 @@ package spec
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"time"
 
 	"tollgate/pkg/slo"
 )
 
 // Judged returns the stages that o is judged on: the one it names, or else
 // every steady and spike stage, of these only the ones in which o can see a
-// request. For an SLO of a Spec it is never empty.
+// request. A recovery is judged on the stage whose peak it follows, if it can
+// see a request in the stage after that one. Totals of the run are judged once,
+// over all stages in which either side can see a request (see WholeRun). For an
+// SLO of a Spec it is never empty.
 func (s *Spec) Judged(o slo.Objective) []*Stage {
+	switch {
+	case o.OverRun():
+		return s.counted(o)
+	case o.After != "":
+		peak, next := s.peak(o.After)
+		if peak == nil || next == nil || !sees(o.Metric, next, s.performers(o.Selector)) {
+			return nil
+		}
+		return []*Stage{peak}
+	}
 	var judged []*Stage
 	performers := s.performers(o.Selector)
 	for _, st := range s.Stages {
-		if s.scoped(o, st) && sees(o, st, performers) {
+		if s.scoped(o, st) && sees(o.Metric, st, performers) {
 			judged = append(judged, st)
 		}
 	}
 	return judged
+}
+
+// WholeRun reports whether o is judged once over the whole run, and not on each
+// of its stages by itself: totals of the run, and what is about set-up without
+// naming a stage, because users are set up in whichever stage they come.
+func (s *Spec) WholeRun(o slo.Objective) bool {
+	return o.OverRun() || o.During == "" && o.After == "" && s.OnSetup(o)
+}
+
+// counted returns the stages that count for totals of the run: those in which
+// one of its sides can see a request, or none if another sees no request at all.
+func (s *Spec) counted(o slo.Objective) []*Stage {
+	var seen []*Stage
+	for _, side := range totals(o) {
+		stages := s.seenBy(side)
+		if len(stages) == 0 {
+			return nil
+		}
+		seen = append(seen, stages...)
+	}
+	return slices.DeleteFunc(slices.Clone(s.Stages), func(st *Stage) bool { return !slices.Contains(seen, st) })
+}
+
+// totals returns what an objective over the run counts.
+func totals(o slo.Objective) []slo.MetricRef {
+	left := slo.MetricRef{Metric: o.Metric, Selector: o.Selector}
+	if o.Right.Metric.Kind == 0 {
+		return []slo.MetricRef{left}
+	}
+	return []slo.MetricRef{left, o.Right}
+}
+
+// seenBy returns the stages in which a total can see a request.
+func (s *Spec) seenBy(side slo.MetricRef) []*Stage {
+	performers := s.performers(side.Selector)
+	return slices.DeleteFunc(slices.Clone(s.Stages), func(st *Stage) bool { return !sees(side.Metric, st, performers) })
+}
+
+// peak returns the stage of that name and the one after it, nil where there is none.
+func (s *Spec) peak(name string) (peak, next *Stage) {
+	at := slices.IndexFunc(s.Stages, func(st *Stage) bool { return st.Name == name })
+	if at < 0 {
+		return nil, nil
+	}
+	if at+1 < len(s.Stages) {
+		next = s.Stages[at+1]
+	}
+	return s.Stages[at], next
 }
 
 // scoped reports whether the stage is in o's scope.
@@ -29,13 +92,13 @@ func (s *Spec) scoped(o slo.Objective, st *Stage) bool {
 	if o.During != "" {
 		return o.During == st.Name
 	}
-	return o.Selector.Stage != "" || st.Shape == Steady || st.Shape == Spike
+	return o.Selector.Stage != "" || st.Shape.judged()
 }
 
-// sees reports whether o finds anything to measure in the stage, given the
-// personas that can make the requests it selects.
-func sees(o slo.Objective, st *Stage, performers []*Persona) bool {
-	if o.Metric.Kind == slo.Dropped && !st.Level.Open {
+// sees reports whether a metric has anything to measure in the stage, given the
+// personas that can make the requests that are selected.
+func sees(m slo.Metric, st *Stage, performers []*Persona) bool {
+	if m.Kind == slo.Dropped && !st.Level.Open {
 		return false
 	}
 	return slices.ContainsFunc(performers, st.busy)
@@ -129,10 +192,72 @@ func (st *Stage) busy(p *Persona) bool {
 	return st.Level.Users > 0
 }
 
+// misfit returns why o cannot be judged in these stages, whatever is sent in
+// them, "" if it can.
+func (s *Spec) misfit(o slo.Objective) (reason, hint string) {
+	switch {
+	case o.After != "":
+		return s.noRecovery(o)
+	case o.Every == 0 || s.WholeRun(o):
+		return "", ""
+	}
+	longest := time.Duration(0)
+	for _, st := range s.Judged(o) {
+		longest = max(longest, st.longest(o.IncludingRamps))
+	}
+	if longest > 0 && o.Every > longest {
+		hint = "hold longer"
+		if whole := longest.Truncate(time.Second); whole > 0 {
+			hint = fmt.Sprintf("write every %s or less, or hold longer", FormatDuration(whole))
+		}
+		return fmt.Sprintf("its windows of %s are longer than any of its stages", FormatDuration(o.Every)), hint
+	}
+	return "", ""
+}
+
+// noRecovery returns why nobody would see a recovery.
+func (s *Spec) noRecovery(o slo.Objective) (reason, hint string) {
+	peak, next := s.peak(o.After)
+	const another = "add one, such as - steady: {name: recovered, users: 10, for: 1m}"
+	switch {
+	case peak == nil:
+		return "there is no stage " + o.After, ""
+	case peak.Shape != Spike:
+		return fmt.Sprintf("a recovery follows a spike, and %s is a %s stage", peak.Name, peak.Shape), "name a spike"
+	case next == nil:
+		return "no stage comes after " + peak.Name + ", so the recovery would not be seen", another
+	case next.Shape == Pause:
+		return fmt.Sprintf("a pause comes after %s, in which nothing is sent", peak.Name), "put a stage with load between them"
+	case !sees(o.Metric, next, s.performers(o.Selector)):
+		return fmt.Sprintf("the stage %s, which comes after %s, has no request that it could see", next.Name, peak.Name), "check its personas and level, and the selector"
+	}
+	if after := peak.Back + next.longest(true); o.Window() > after {
+		return fmt.Sprintf("its windows of %s are longer than the stage %s after %s", FormatDuration(o.Window()), next.Name, peak.Name), "hold it longer"
+	}
+	return "", ""
+}
+
+// longest returns how long the stage lasts at most: its hold, or with its
+// ramps. A ramp of which only the speed is known counts as endless.
+func (st *Stage) longest(ramps bool) time.Duration {
+	switch {
+	case st.Shape == Steps:
+		return st.Every * time.Duration(math.Ceil((st.To-st.From)/st.By)+1)
+	case !ramps:
+		return max(st.For, st.ForMax)
+	case st.Ramp.Rate > 0:
+		return maxDuration
+	}
+	return st.Ramp.Over + max(st.For, st.ForMax) + st.Back
+}
+
 // blind returns why o can see nothing, "" if it can.
 func (s *Spec) blind(o slo.Objective) (reason, hint string) {
 	if len(s.Judged(o)) > 0 {
 		return "", ""
+	}
+	if o.OverRun() {
+		return s.blindTotals(o)
 	}
 	scope := slices.DeleteFunc(slices.Clone(s.Stages), func(st *Stage) bool { return !s.scoped(o, st) })
 	if len(scope) == 0 {
@@ -155,15 +280,34 @@ func (s *Spec) blind(o slo.Objective) (reason, hint string) {
 	return at + " has a request that it could see", "check the stages' personas and levels, and the selector"
 }
 
-// checkSight reports the SLOs that can see no request: they would never have data.
+// blindTotals says which side of an objective over the run sees nothing.
+func (s *Spec) blindTotals(o slo.Objective) (reason, hint string) {
+	for _, side := range totals(o) {
+		switch {
+		case len(s.seenBy(side)) > 0:
+		case side.Metric.Kind == slo.Dropped:
+			return "only arrivals can be dropped, and no stage with a rate has any for " + side.String(), "give a stage a rate, or remove the SLO"
+		default:
+			return "no stage has one for " + side.String(), "check the stages' personas and levels, and the selectors"
+		}
+	}
+	return "", ""
+}
+
+// checkSight reports the SLOs that no stage could judge, and those that can see
+// no request: they would never have data.
 func (d *decoder) checkSight(s *Spec) {
 	for i, promise := range s.SLOs {
+		if reason, hint := s.misfit(promise.Objective); reason != "" {
+			d.fault(d.slos[i], hint, "this SLO cannot be judged: %s", reason)
+			continue
+		}
 		if reason, hint := s.blind(promise.Objective); reason != "" {
 			d.fault(d.slos[i], hint, "this SLO can see no request: %s", reason)
 		}
 	}
 	for _, st := range s.Stages {
-		if st.Until != nil && !sees(*st.Until, st, s.performers(st.Until.Selector)) {
+		if st.Until != nil && !sees(st.Until.Metric, st, s.performers(st.Until.Selector)) {
 			d.fault(d.untils[st], "check the stage's personas and the selector", "this condition can see no request of its stage")
 		}
 	}

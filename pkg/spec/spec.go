@@ -24,6 +24,7 @@ type Pos struct {
 type Spec struct {
 	File    string
 	Digest  string // "sha256:" and the hex digest of the file's bytes
+	Traffic string // digest of what decides which requests there are and who sends them, without stages and SLOs
 	Version int
 	Name    string
 	About   string

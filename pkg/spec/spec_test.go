@@ -437,6 +437,107 @@ func TestPromises(t *testing.T) {
 	}
 }
 
+func TestHoldThatEndsWhenItIsDecidedHasALeastAndAMost(t *testing.T) {
+	s := parse(t, with(t, "slos:", "  - spike: {users: 20, for: 20s..90s}\nslos:"), Options{})
+	if st := s.Stages[1]; st.For != time.Minute || st.ForMax != 0 {
+		t.Errorf("a fixed hold: %v, at most %v", st.For, st.ForMax)
+	}
+	if st := s.Stages[2]; st.For != 20*time.Second || st.ForMax != 90*time.Second {
+		t.Errorf("%v, at most %v", st.For, st.ForMax)
+	}
+}
+
+func TestAbortOfAllIsThatOfEachThatDecides(t *testing.T) {
+	for name, c := range map[string]struct {
+		abort, first string
+		want         []bool
+	}{
+		"nobody":                   {"", "p95 < 200ms", []bool{false, false, false}},
+		"one":                      {"", "{slo: p95 < 200ms, abort: true}", []bool{true, false, false}},
+		"all":                      {"abort: true\n", "p95 < 200ms", []bool{true, true, true}},
+		"all but one":              {"abort: true\n", "{slo: p95 < 200ms, abort: false}", []bool{false, true, true}},
+		"all that can":             {"abort: true\n", "mean < 200ms", []bool{false, true, true}},
+		"all that decide":          {"abort: true\n", "{slo: p95 < 200ms, advisory: true}", []bool{false, true, true}},
+		"nobody, in so many words": {"abort: false\n", "{slo: p95 < 200ms, advisory: true, abort: false}", []bool{false, false, false}},
+	} {
+		s := parse(t, with(t, "  - p95 < 200ms\n", "  - "+c.first+"\n", "profiles:", c.abort+"profiles:"), Options{})
+		var got []bool
+		for _, promise := range s.SLOs {
+			got = append(got, promise.Abort)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	s := parse(t, with(t, "profiles:\n", "profiles:\n  hasty: {abort: true}\n"), Options{Profile: "hasty"})
+	if !s.SLOs[0].Abort {
+		t.Error("a profile that aborts does not")
+	}
+}
+
+// withStages is with for tests that change the stages: the profile of shop has
+// none of its own.
+func withStages(t testing.TB, pairs ...string) string {
+	t.Helper()
+	return with(t, append(pairs, "    stages: [{steady: {rate: 30/m, arrivals: uniform, max_users: 7, for: 90s}}]", "    about: The same.")...)
+}
+
+func TestARecoveryIsJudgedOnThePeakThatItFollows(t *testing.T) {
+	src := withStages(t, "slos:", `  - spike: {users: 20, for: 1m}
+  - steady: {name: after, users: 5, for: 1m, personas: [guest]}
+slos:
+  - p95 < 300ms within 30s after spike
+  - p95{persona=guest} < 300ms every 10s within 30s after spike`)
+	s := parse(t, src, Options{})
+	for _, promise := range s.SLOs[:2] {
+		if got := s.Judged(promise.Objective); len(got) != 1 || got[0].Name != "spike" || s.WholeRun(promise.Objective) {
+			t.Errorf("%s is judged on %v", promise.Objective.Text, got)
+		}
+	}
+	brief := withStages(t, "slos:", `  - spike: {users: 20, for: 1m, back: 3s}
+  - steady: {name: after, users: 5, for: 2s}
+slos:
+  - p95 < 300ms within 30s after spike`)
+	if s := parse(t, brief, Options{}); len(s.Judged(s.SLOs[0].Objective)) != 1 {
+		t.Error("the way back from the peak is no part of what follows it")
+	}
+	blind := onlyFault(t, withStages(t, "slos:", `  - spike: {users: 20, for: 1m}
+  - steady: {name: after, users: 5, for: 1m, personas: [guest]}
+slos:
+  - p95{persona=buyer} < 300ms within 30s after spike`), Options{})
+	if !strings.Contains(blind.Msg, "the stage after, which comes after spike, has no request that it could see") {
+		t.Error(blind)
+	}
+}
+
+func TestTotalsAreJudgedOverTheWholeRun(t *testing.T) {
+	src := withStages(t, "slos:", `  - pause: {for: 5s}
+  - steady: {name: guests, users: 5, for: 1m, personas: [guest]}
+slos:
+  - successes{persona=buyer} >= requests{task=look}
+  - successes{persona=guest} < requests{persona=buyer}
+  - p95{task=on_start} < 1s
+  - p95{task=on_start} < 1s during steady`)
+	s := parse(t, src, Options{})
+	for i, want := range []struct {
+		stages string
+		whole  bool
+	}{{"warmup steady", true}, {"warmup steady guests", true}, {"steady", true}, {"steady", false}} {
+		o := s.SLOs[i].Objective
+		var got []string
+		for _, st := range s.Judged(o) {
+			got = append(got, st.Name)
+		}
+		if strings.Join(got, " ") != want.stages || s.WholeRun(o) != want.whole {
+			t.Errorf("%s is judged on %v, over the whole run: %v", o.Text, got, s.WholeRun(o))
+		}
+	}
+	idle := withStages(t, "guest:", "idle:\n    weight: 0\n    tasks: {list: 1}\n  guest:", "slos:", "slos:\n  - successes{persona=idle} >= requests{persona=buyer}")
+	if f := onlyFault(t, idle, Options{}); !strings.Contains(f.Msg, "no stage has one for successes{persona=idle}") {
+		t.Error(f)
+	}
+}
+
 func TestJudgedStagesAreThoseThatTheObjectiveCanSee(t *testing.T) {
 	src := with(t, "slos:", `  - spike: {users: 20, for: 1m, personas: [guest]}
   - steady: {name: open, rate: 5/s, for: 1m, personas: [buyer]}

@@ -81,7 +81,7 @@ func (d *decoder) stage(n *node, s *Spec) *Stage {
 		}
 	}
 	if st.Shape != Steps {
-		st.For = d.hold(val)
+		st.For, st.ForMax = d.hold(val, st.Shape)
 	}
 	switch st.Shape {
 	case Pause:
@@ -102,19 +102,26 @@ func (d *decoder) stage(n *node, s *Spec) *Stage {
 	return st
 }
 
-// hold decodes how long a stage keeps its level.
-func (d *decoder) hold(n *node) time.Duration {
-	hold := d.require(n, steadyObject, "for", "for: 1m")
-	if hold == nil {
-		return 0
+// hold decodes how long a stage keeps its level; most is 0 for a fixed hold.
+func (d *decoder) hold(n *node, shape Shape) (least, most time.Duration) {
+	text := d.require(n, object(shape), "for", "for: 1m")
+	if text == nil {
+		return 0, 0
 	}
-	if hold.kind == stringKind && strings.Contains(hold.text, "..") {
-		from, _, _ := strings.Cut(hold.text, "..")
-		d.fault(hold, "write for: "+from, "holding until the SLOs are decided is not in this version")
-		return 0
+	if text.kind != stringKind || !strings.Contains(text.text, "..") {
+		return d.duration(text, "for", time.Millisecond), 0
 	}
-	return d.duration(hold, "for", time.Millisecond)
+	if !shape.judged() {
+		from, _, _ := strings.Cut(text.text, "..")
+		d.fault(text, "write for: "+from, "only a steady or a spike stage can end when its SLOs are decided")
+		return 0, 0
+	}
+	h := quantity(d, text, "for", parseHold)
+	return h.least, h.most
 }
+
+// judged reports whether SLOs that name no stage cover the shape.
+func (s Shape) judged() bool { return s == Steady || s == Spike }
 
 func parseRamp(s string) (Ramp, error) {
 	if strings.Contains(s, "/") {

@@ -1,0 +1,66 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// alternate takes samples of every cell, client after client, round by round,
+// each round beginning with another client: what changes on the machine meets
+// all of them. The runner and the reference take part in `rounds` rounds, the
+// others in `peers`. A client that fails is told of and left out of the cell.
+func (b *bench) alternate(ctx context.Context, cells []cell, rounds, peerRounds int) (all []sample, failures []string, err error) {
+	out := map[string]bool{}
+	for round := range rounds {
+		for _, at := range cells {
+			clients := slices.Concat(b.clients[round%len(b.clients):], b.clients[:round%len(b.clients)])
+			for _, c := range clients {
+				if round >= peerRounds && c.name != "runner" && c.name != reference || out[c.name+at.name] {
+					continue
+				}
+				s, err := b.take(ctx, c, at, round)
+				switch {
+				case errors.Is(err, errIncapable):
+					out[c.name+at.name] = true
+					continue
+				case ctx.Err() != nil:
+					return nil, nil, ctx.Err()
+				case err != nil:
+					b.log("%s, %s: %v", c.name, at.name, err)
+					out[c.name+at.name] = true
+					failures = append(failures, c.name+" in "+at.name+" (round "+digits(float64(round+1))+"): "+firstLine(err.Error()))
+					continue
+				}
+				b.log("%s, round %d of %d, %s: %d requests, %s each, %s, others used %.0f %% of a core",
+					at.name, round+1, rounds, c.name, s.ledger.Requests, micros(s.perRequest()), mebi(s.resident),
+					100*s.others.Seconds()/s.lasted.Seconds())
+				all = append(all, s)
+			}
+		}
+	}
+	b.samples = append(b.samples, all...)
+	return all, failures, nil
+}
+
+// of are the samples of one client in one cell.
+func of(all []sample, client, cell string) (some []sample) {
+	for _, s := range all {
+		if s.client == client && s.cell == cell {
+			some = append(some, s)
+		}
+	}
+	return some
+}
+
+// present are the names of the clients that took part, in their order.
+func (b *bench) present(all []sample) (names []string) {
+	for _, c := range b.clients {
+		if slices.ContainsFunc(all, func(s sample) bool { return s.client == c.name }) {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
