@@ -11,12 +11,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"tollgate/bench/truth"
 )
@@ -25,19 +28,23 @@ import (
 // holds so many megabytes.
 const (
 	asClient = "BENCH_TEST_CLIENT"
+	idle     = "idle" // until its stdin ends
 	requests = 137
-	held     = 64 << 20
+	held     = 48 << 20
 )
 
 func TestMain(m *testing.M) {
-	if url := os.Getenv(asClient); url != "" {
+	switch url := os.Getenv(asClient); url {
+	case "":
+		os.Exit(m.Run())
+	case idle:
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	default:
 		if err := ask(url); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		return
 	}
-	os.Exit(m.Run())
 }
 
 func ask(url string) error {
@@ -110,6 +117,41 @@ func TestSampleHoldsWhatTheTargetCountedAndTheClientUsed(t *testing.T) {
 	}
 	if want := `printf 'GET\n' | ` + asClient + `=http://127.0.0.1:PORT asker   # target -delay 1ms`; s.command != want {
 		t.Errorf("command %q, want %q", s.command, want)
+	}
+}
+
+// A child inherits its parent's peak in getrusage: a small client would seem as
+// large as this process ever was.
+func TestResidentMemoryIsTheChildsOwn(t *testing.T) {
+	memory, err := unix.Mmap(-1, 0, 4*held, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_POPULATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asClient+"="+idle)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := startOn(clientCore(), cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for peakOf(strconv.Itoa(cmd.Process.Pid)) < 1<<20 { // until it runs its own program
+		runtime.Gosched()
+	}
+	stdin.Close()
+	if err := p.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if own := peakOf("self"); own < int64(len(memory)) {
+		t.Fatalf("this process peaked at %d bytes: the case shows nothing", own)
+	}
+	if got := p.resident(); got <= 0 || got > 2*held {
+		t.Errorf("a small child is said to have taken %d MB, its parent took %d", got>>20, peakOf("self")>>20)
+	}
+	if err := unix.Munmap(memory); err != nil {
+		t.Error(err)
 	}
 }
 

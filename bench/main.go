@@ -52,6 +52,7 @@ type options struct {
 	seconds, hold      time.Duration
 	only, clients      string
 	runner, out        string
+	noise              float64
 }
 
 func run(ctx context.Context) error {
@@ -62,6 +63,7 @@ func run(ctx context.Context) error {
 	flag.DurationVar(&o.hold, "hold", 30*time.Second, "how long many users are held")
 	flag.StringVar(&o.only, "only", "", "`scenarios` to measure, as in cpu,truth (default all: "+names()+")")
 	flag.StringVar(&o.clients, "clients", "", "`clients` to measure beside the runner, as in wrk,k6 (default all that are installed)")
+	flag.Float64Var(&o.noise, "noise", 0, "`share` of a core, as in 0.3: wait for others to use less, and take a run again, twice at most, in which they used more; 0: take all as they come")
 	flag.StringVar(&o.runner, "runner", "", "`path` of a built runner (default: it is built from this source)")
 	flag.StringVar(&o.out, "out", filepath.Join("bench", "RESULTS.md"), "`file` for the results; - is stdout")
 	flag.Parse()

@@ -30,6 +30,7 @@ type bench struct {
 	skipped []string
 	began   time.Time
 	samples []sample // all that were taken
+	retaken int      // runs that were taken again
 }
 
 // prepare builds the runner and the target as they are released, and looks for

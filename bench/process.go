@@ -24,7 +24,7 @@ type process struct {
 	// Until done is closed these belong to the watcher.
 	peak   int64 // bytes, as far as the looks at it have seen
 	cpu    []reading
-	floor  int64 // bytes: this process's own peak when it made the child
+	floor  int64 // bytes: this process's own peak once the child ran by itself
 	began  time.Time
 	lasted time.Duration
 }
@@ -48,7 +48,7 @@ func startOn(core int, cmd *exec.Cmd) (*process, error) {
 	if err := unix.SchedSetaffinity(0, &one); err != nil {
 		return nil, fmt.Errorf("core %d: %w", core, err)
 	}
-	p := &process{cmd: cmd, stop: make(chan struct{}), done: make(chan struct{}), floor: peakOf("self"), began: time.Now()}
+	p := &process{cmd: cmd, stop: make(chan struct{}), done: make(chan struct{}), began: time.Now()}
 	err := cmd.Start()
 	if back := unix.SchedSetaffinity(0, &all); back != nil && err == nil {
 		err = back
@@ -56,6 +56,7 @@ func startOn(core int, cmd *exec.Cmd) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.floor = peakOf("self")
 	go p.watch()
 	return p, nil
 }
@@ -101,7 +102,8 @@ func (p *process) usage() time.Duration {
 // its parent, and getrusage never forgets the parent's peak: only above it is
 // its figure exact, below it the looks at the child itself count.
 func (p *process) resident() int64 {
-	if r, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && r.Maxrss<<10 > p.floor {
+	const blur = 1 << 20 // the kernel sums up its counters of memory now and then
+	if r, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && r.Maxrss<<10 > p.floor+blur {
 		return r.Maxrss << 10
 	}
 	return p.peak

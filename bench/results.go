@@ -70,6 +70,9 @@ func (b *bench) results(sections []section) string {
 func (b *bench) flags() string {
 	o := b.options
 	text := fmt.Sprintf(" -rounds %d -peer-rounds %d -for %v -hold %v", o.rounds, o.peerRounds, o.seconds, o.hold)
+	if o.noise > 0 {
+		text += fmt.Sprintf(" -noise %g", o.noise)
+	}
 	if o.only != "" {
 		text += " -only " + o.only
 	}
@@ -88,6 +91,9 @@ func (b *bench) machine() (lines []string) {
 	steal := spreadOf(b.samples, func(s sample) float64 { return s.steal.Seconds() / s.lasted.Seconds() })
 	others := spreadOf(b.samples, func(s sample) float64 { return s.others.Seconds() / s.lasted.Seconds() })
 	lines = append(lines, fmt.Sprintf("during %d runs the hypervisor stole %s of a core and other processes used %s of one", len(b.samples), steal.text(percent), others.text(percent)))
+	if b.options.noise > 0 {
+		lines = append(lines, fmt.Sprintf("%d other runs were taken again because others used more than %s of a core; the rest above could not be had quieter", b.retaken, percent(b.options.noise)))
+	}
 	var versions []string
 	for _, c := range b.clients {
 		v := c.version()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 )
 
 // alternate takes samples of every cell, client after client, round by round,
@@ -21,7 +22,7 @@ func (b *bench) alternate(ctx context.Context, cells []cell, rounds, peerRounds 
 				if round >= peerRounds && c.name != "runner" && c.name != reference || out[c.name+at.name] {
 					continue
 				}
-				s, err := b.take(ctx, c, at, round)
+				s, err := b.calmly(ctx, c, at, round)
 				switch {
 				case errors.Is(err, errIncapable):
 					out[c.name+at.name] = true
@@ -43,6 +44,36 @@ func (b *bench) alternate(ctx context.Context, cells []cell, rounds, peerRounds 
 	}
 	b.samples = append(b.samples, all...)
 	return all, failures, nil
+}
+
+// calmly takes a sample, if it is asked for at a quiet moment: whether a run is
+// taken again depends on what everybody else used, and never on what it showed.
+func (b *bench) calmly(ctx context.Context, c client, at cell, round int) (sample, error) {
+	const again = 2
+	for tries := 0; ; tries++ {
+		b.settle(ctx)
+		s, err := b.take(ctx, c, at, round)
+		if err != nil || b.options.noise <= 0 || tries == again || s.others.Seconds() <= b.options.noise*s.lasted.Seconds() {
+			return s, err
+		}
+		b.log("%s, %s: taken again, others used %.0f %% of a core", c.name, at.name, 100*s.others.Seconds()/s.lasted.Seconds())
+		b.retaken++
+	}
+}
+
+// settle waits until the machine is as quiet as was asked for, 20 s at most.
+func (b *bench) settle(ctx context.Context) {
+	const look = 300 * time.Millisecond
+	for range 20 * time.Second / look {
+		before := clock()
+		if b.options.noise <= 0 || ctx.Err() != nil {
+			return
+		}
+		time.Sleep(look)
+		if clock().minus(before).busy.Seconds() <= b.options.noise*look.Seconds() {
+			return
+		}
+	}
 }
 
 // of are the samples of one client in one cell.

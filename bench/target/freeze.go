@@ -27,13 +27,14 @@ func (f *freeze) begin(now int64) {
 // next is when the thread has to stop.
 func (f *freeze) next() (at int64, ok bool) { return f.start, f.start > 0 }
 
-// keep stops the thread if it is time to. What is kept is when it really stood still.
+// keep stops the thread if it is time to, for the whole length even where it
+// begins late. What is kept is when it really stood still.
 func (f *freeze) keep() {
 	now := time.Now().UnixNano()
 	if f.start == 0 || now < f.start {
 		return
 	}
-	time.Sleep(time.Duration(f.start + int64(f.length) - now))
+	time.Sleep(f.length)
 	f.past = append(f.past, truth.Window{Start: now, End: time.Now().UnixNano()})
 	f.start += int64(f.every)
 }

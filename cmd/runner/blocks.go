@@ -324,7 +324,7 @@ func (c *contest) document(d compare.Decision, x exit) contestDocument {
 		Base: c.specs[0].Target.URL, Candidate: c.specs[1].Target.URL, Confidence: c.rules.Confidence,
 		Findings: append([]compare.Finding{}, d.Findings...), Seen: append([]compare.Change{}, d.Seen...), Blocks: []blockLine{},
 	}
-	if false {
+	if x.code != pass && x.code != breach {
 		out.Verdict = slo.OverallInconclusive
 	}
 	for _, t := range c.seen {

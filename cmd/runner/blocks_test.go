@@ -118,6 +118,26 @@ func TestAComparisonEndsAsItsBlocksDo(t *testing.T) {
 	}
 }
 
+func TestAComparisonThatWasEndedIsNoVerdictHoweverClearItIs(t *testing.T) {
+	c, _ := sparring(t, func(int, compare.Side) float64 { return 0.1 }, func(turn int) state {
+		if turn == 15 {
+			return state{interrupted: []string{"interrupt"}}
+		}
+		return state{}
+	})
+	c.blocks = 8
+	d, x := finish(c, c.play(context.Background(), true))
+	if d.Overall != slo.OverallPass || x.code != interrupted {
+		t.Fatalf("%v, exit code %d", d.Overall, x.code)
+	}
+	if text := string(c.text(d, x)); !strings.Contains(text, "\nNOT PROVEN  block 15 of 16") {
+		t.Errorf("%s", text)
+	}
+	if doc := c.document(d, x); doc.Verdict != slo.OverallInconclusive || doc.ExitCode != 9 {
+		t.Errorf("%v, %d", doc.Verdict, doc.ExitCode)
+	}
+}
+
 func TestABlockThatCannotBeKeptEndsTheComparison(t *testing.T) {
 	c, _ := sparring(t, func(int, compare.Side) float64 { return 0.1 }, well)
 	var kept []string

@@ -9,7 +9,7 @@ import (
 	"tollgate/internal/report"
 )
 
-// tooLong is beyond any result: 40 rows over a day take some 200 MB.
+// tooLong is beyond any result that a run of days leaves.
 const tooLong = 1 << 30
 
 // readResult reads a stored result, given as its folder or as the file itself.

@@ -1,8 +1,11 @@
 package compare
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -236,4 +239,22 @@ func TestSidesExchangedExchangeTheChange(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The table of docs/statistics.md is what the simulation gives.
+func TestTheDocumentSaysHowOftenAComparisonIsRight(t *testing.T) {
+	document, err := os.ReadFile(filepath.Join("..", "..", "docs", "statistics.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, slower := range []float64{0, 0.05, 0.10, 0.15, 0.20} {
+		line := fmt.Sprintf("| %.0f %% |", 100*slower)
+		for _, blocks := range []int{5, DefaultBlocks, 12} {
+			pass, open, fail := world{slower: slower, variation: 0.05, blocks: blocks}.shares(usual)
+			line += fmt.Sprintf(" %.0f / %.0f / %.0f |", 100*pass, 100*open, 100*fail)
+		}
+		if !strings.Contains(string(document), "\n"+line+"\n") {
+			t.Errorf("docs/statistics.md lacks\n%s", line)
+		}
+	}
 }

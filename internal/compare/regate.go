@@ -425,19 +425,22 @@ func unlogged(o slo.Objective) string {
 // many there are, and whether some were left out.
 func (r *regating) count(i int, rows [][]int) (out measure.ClaimCount, seconds float64, clipped bool) {
 	within := r.within(rows)
-	var whole []int64
+	first, covered := int64(math.MaxInt64), make([]bool, second(math.Ceil(r.Elapsed)))
 	for row, in := range within {
 		if len(rows[row]) > 0 {
 			out.Lost += r.Rows[row].Lost
 		}
-		whole = append(whole, r.seconds(in)...)
+		for _, at := range r.seconds(in) {
+			first = min(first, at)
+			if !covered[at] {
+				covered[at] = true
+				seconds++
+			}
+		}
 	}
-	if len(whole) == 0 {
+	if seconds == 0 {
 		return out, 0, true
 	}
-	first := slices.Min(whole)
-	slices.Sort(whole)
-	seconds = float64(len(slices.Compact(whole)))
 	length := r.length(i)
 	clipped = length > seconds
 	seconds = min(seconds, length)

@@ -45,7 +45,7 @@ func (s *stored) whole(in func(*report.Span) bool) []stretch {
 		if !in(&s.spans[i]) {
 			continue
 		}
-		first, end := int64(math.Ceil(s.spans[i].Start)), int64(math.MaxInt64)
+		first, end := second(math.Ceil(s.spans[i].Start)), int64(math.MaxInt64)
 		if i == 0 {
 			first = 0
 		}
@@ -53,13 +53,20 @@ func (s *stored) whole(in func(*report.Span) bool) []stretch {
 			i++
 		}
 		if i+1 < len(s.spans) {
-			end = int64(math.Floor(s.spans[i].End))
+			end = second(math.Floor(s.spans[i].End))
 		}
 		if first < end {
 			out = append(out, stretch{first, end})
 		}
 	}
 	return out
+}
+
+// second bounds a time of a document that may have passed through other hands:
+// no run lasts longer than the week that a log can tell apart.
+func second(t float64) int64 {
+	const week = 7 * 24 * 3600
+	return int64(min(max(t, 0), week+1))
 }
 
 func holds(in []stretch, second int64) bool {
@@ -73,11 +80,11 @@ func holds(in []stretch, second int64) bool {
 
 // seconds lists the seconds of stretches that lie within the run, ascending.
 func (s *stored) seconds(in []stretch) []int64 {
-	last := int64(math.Ceil(s.Elapsed))
+	last := second(math.Ceil(s.Elapsed))
 	var out []int64
 	for _, st := range in {
-		for second := st.first; second < min(st.end, last); second++ {
-			out = append(out, second)
+		for at := st.first; at < min(st.end, last); at++ {
+			out = append(out, at)
 		}
 	}
 	return out
