@@ -479,7 +479,7 @@ func (c *conductor) drain(ctx context.Context) {
 		if quiet || now >= limit {
 			break
 		}
-		if !c.sleep(context.WithoutCancel(ctx), limit-now) {
+		if !c.sleep(context.WithoutCancel(ctx), int64(poll)) {
 			break
 		}
 	}
