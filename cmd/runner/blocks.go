@@ -212,12 +212,25 @@ func (c *contest) announce() {
 	}
 }
 
+// mostAgain is how many blocks in all are run again because the generator, and
+// not the target, was at fault. That is decided without a look at what the
+// target did, so it favours neither side.
+const mostAgain = 3
+
 // play runs all blocks, and returns what ended it early, if anything did.
 func (c *contest) play(ctx context.Context, quiet bool) (s state) {
 	order := compare.Order(c.blocks)
+	again := 0
 	for i, side := range order {
 		// Both blocks of a pair draw alike.
 		d, ended := c.load(ctx, c.specs[side], c.seed+uint64(i/2))
+		for ended.exit().code == inconclusive && len(ended.invalid) > 0 && again < mostAgain {
+			again++
+			if !quiet {
+				fmt.Fprintf(c.app.err, "  block %d/%d %-9s  once more: %s\n", i+1, len(order), side, ended.invalid[0])
+			}
+			d, ended = c.load(ctx, c.specs[side], c.seed+uint64(i/2))
+		}
 		if ended.verdict = slo.OverallPass; ended.exit().code != pass {
 			block := fmt.Sprintf("block %d of %d (%s): ", i+1, len(order), side)
 			for _, reasons := range []*[]string{&ended.internal, &ended.interrupted, &ended.badSpec, &ended.refused, &ended.unreachable, &ended.invalid} {
