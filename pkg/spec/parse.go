@@ -19,6 +19,11 @@ type Options struct {
 	// Env looks an environment variable up. Only names that the spec declares
 	// under env, and names of secrets, are asked for. Nil is an empty environment.
 	Env func(name string) (string, bool)
+	// ReadFile reads a file that the spec names (a feeder, a body, a
+	// certificate, an included spec), by its slash-separated path relative to
+	// the spec's folder. The caller keeps it inside that folder. Nil: a spec
+	// that names a file is at fault.
+	ReadFile func(name string) ([]byte, error)
 }
 
 // Parse reads a spec. It returns either a complete Spec or all faults of the

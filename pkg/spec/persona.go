@@ -38,7 +38,7 @@ func (d *decoder) personas(n *node, s *Spec) {
 
 func parseThink(s string) (Think, error) {
 	least, most, err := ParseRange(s)
-	return Think{least, most}, err
+	return Think{Min: least, Max: most}, err
 }
 
 // tasks decodes the tasks of a persona.

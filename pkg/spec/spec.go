@@ -32,12 +32,20 @@ type Spec struct {
 	// Profiles lists the names of the file's profiles in file order.
 	Profiles []string
 
-	Target     Target
-	Endpoints  []*Endpoint
-	Personas   []*Persona
-	Stages     []*Stage
-	SLOs       []SLO
-	Confidence Confidence
+	// Target is where requests go whose endpoint does not say `on`, and what
+	// all targets share. With `targets` alone it is the first of them.
+	Target Target
+	// Others are the further targets, in file order.
+	Others    []*Target
+	Feeders   []*Feeder
+	Endpoints []*Endpoint
+	Personas  []*Persona
+	// Before and After are requests made once per run, before the first user
+	// comes and after the last has left; what Before saves every user sees.
+	Before, After []*Step
+	Stages        []*Stage
+	SLOs          []SLO
+	Confidence    Confidence
 	// ErrorGuard is the ratio of the implicit error guard, 0.01 unless set.
 	ErrorGuard float64
 
@@ -50,16 +58,95 @@ type Spec struct {
 	Secrets []string
 }
 
-// Target is the system under test.
+// Target is a system under test.
 type Target struct {
-	Scheme   string // "http" (https comes with the conn driver)
+	Name     string // under `targets`; "" for the one under `target`
+	Scheme   string // "http" or "https"
 	Host     string // host as in the URL, without port
 	Port     int
 	BasePath string // path prefix of the URL without a trailing slash, "" for none
 	URL      string // as resolved, for reports, without credentials
 	Ready    *Ready
-	Timeout  time.Duration // whole request, connection included
-	Headers  []Header
+	Headers  []Header // for every request to it
+	HTTP     HTTPVersion
+	TLS      TLS
+
+	// What follows is set under `target`, and the same for all.
+
+	Timeout    time.Duration // whole request, connection included
+	Refresh    time.Duration // how often the host's addresses are looked up again; 0: never
+	Connection Connection
+	NoCookies  bool  // cookies are neither kept nor sent
+	MaxBody    int64 // bytes of a body that is read, after inflating
+}
+
+// HTTPVersion is which protocol a target is spoken to in.
+type HTTPVersion uint8
+
+// The versions. HTTP2 without TLS is h2c with prior knowledge; HTTPAuto lets
+// the TLS handshake choose, and is HTTP/1.1 in clear text.
+const (
+	HTTP1 HTTPVersion = iota
+	HTTP2
+	HTTPAuto
+)
+
+// TLS says whom to trust and who we are; the zero value trusts what the
+// platform trusts. The fields hold PEM blocks, not file names.
+type TLS struct {
+	CA         []byte // trusted instead of the platform's authorities
+	Cert, Key  []byte // the client's certificate
+	ServerName string // asked for and verified instead of the host
+	Insecure   bool   // the certificate is not verified
+}
+
+// Connection is how users share connections.
+type Connection struct {
+	Per  Per
+	Size int // Pool: connections to each target
+}
+
+// Per is what a connection belongs to.
+type Per uint8
+
+// The policies of connections.
+const (
+	PerUser    Per = iota // one keep-alive connection per user and target
+	PerRequest            // a new one for each request
+	Pool                  // a number of keep-alive connections that all users share
+)
+
+// Feeder is a set of rows from a file.
+type Feeder struct {
+	Name    string
+	Pos     Pos
+	Order   FeedOrder
+	Columns []FeedColumn   // those that the spec refers to
+	Rows    [][]expr.Value // of these columns
+}
+
+// FeedColumn is a column of a feeder and the slot that a drawn row fills.
+type FeedColumn struct {
+	Name string
+	Slot int
+}
+
+// FeedOrder is in which order the rows of a feeder are drawn.
+type FeedOrder uint8
+
+// The orders. All give every row its turn before one comes again.
+const (
+	FeedShuffle  FeedOrder = iota // in an order of chance, a new one each time round
+	FeedSequence                  // as in the file, from the top again after the last
+	FeedOnce                      // as in the file, each row once: what comes later finds none
+)
+
+// TargetOf returns the target that an endpoint's On names.
+func (s *Spec) TargetOf(on int) *Target {
+	if on == 0 {
+		return &s.Target
+	}
+	return s.Others[on-1]
 }
 
 // Ready is the preflight request.
@@ -84,6 +171,7 @@ type Endpoint struct {
 	Key     string // as written under endpoints
 	Name    string // row name in reports; the key unless `name` is given
 	Pos     Pos
+	On      int // target: 0 is Spec.Target, n is Spec.Others[n-1]
 	Method  string
 	Path    *expr.Text // origin-form, base path included
 	Headers []Header   // of the endpoint alone
@@ -92,6 +180,9 @@ type Endpoint struct {
 	Values  []Draw
 	Save    []Save
 	Expect  Expect
+	// Redirects is how many in a row are followed; 0: a redirect is an answer
+	// like any other.
+	Redirects int
 
 	path *expr.Text // as written, without the base path
 }
@@ -160,25 +251,39 @@ type BodyCheck struct {
 
 // Persona is one kind of user.
 type Persona struct {
-	Name    string
-	Pos     Pos
-	Weight  int // 0: only by name in a stage
-	Think   Think
+	Name   string
+	Pos    Pos
+	Weight int // 0: only by name in a stage
+	Think  Think
+	// Pace is the least time from the start of a task to the start of the
+	// next; 0: none. Its user does not think.
+	Pace    time.Duration
+	Feeds   []*Feeder // a row of each is drawn once per user, before Values
 	Values  []Draw
 	Headers []Header
 	OnStart []*Step
 	OnStop  []*Step
+	Refresh Refresh
 	Tasks   []*Task
 }
 
-// Think is the pause after every task: uniform between Min and Max.
-type Think struct{ Min, Max time.Duration }
+// Think is the pause after every task: uniform between Min and Max, or
+// exponential with Mean if that is not 0.
+type Think struct{ Min, Max, Mean time.Duration }
+
+// Refresh is set-up that a user does again before a task, when it was last
+// done (or its on_start was) Every ago or longer. Zero: never.
+type Refresh struct {
+	Every time.Duration
+	Do    []*Step
+}
 
 // Task is one unit of work, drawn by weight.
 type Task struct {
 	Name   string
 	Pos    Pos
 	Weight int
+	Feeds  []*Feeder // a row of each is drawn once per task, before its first step
 	Steps  []*Step
 }
 

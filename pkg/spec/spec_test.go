@@ -115,7 +115,7 @@ func TestSpecIsReadCompletely(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	buyer := s.Personas[0]
-	if buyer.Weight != 3 || buyer.Think != (Think{time.Second, 2 * time.Second}) || len(buyer.OnStart) != 1 || len(buyer.Tasks) != 2 {
+	if buyer.Weight != 3 || buyer.Think != (Think{Min: time.Second, Max: 2 * time.Second}) || len(buyer.OnStart) != 1 || len(buyer.Tasks) != 2 {
 		t.Errorf("%+v", buyer)
 	}
 	if guest := s.Personas[1]; guest.Weight != 1 || guest.Think != (Think{}) {
