@@ -17,7 +17,7 @@ import (
 
 // midway is a run at one moment, with a bit of everything.
 func midway() *view {
-	hist := measure.Hist{Coarse: true, Count: 990, Inf: 10, Buckets: []measure.Bucket{{Index: 1462, Count: 990}}, Min: 1e6, Max: 187e6}
+	hist := measure.Hist{Coarse: true, Count: 990, Inf: 10, Packed: measure.Pack(measure.Bucket{Index: 1462, Count: 990}), Min: 1e6, Max: 187e6}
 	return &view{
 		title: "soc · spike", stages: []string{"warmup", "spike", "recovered"}, total: 3 * time.Minute,
 		personas: []string{"steady_state", "burst_attack", "mixed_realistic"},

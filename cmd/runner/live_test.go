@@ -15,7 +15,7 @@ func second(ok, failed uint64) measure.Live {
 	l := measure.Live{Requests: ok + failed, Failures: failed}
 	l.Response = measure.Hist{Coarse: true, Count: ok, Inf: failed, Min: 100e6, Max: 100e6, Sum: ok * 100e6}
 	if ok > 0 {
-		l.Response.Buckets = []measure.Bucket{{Index: 1347, Count: ok}}
+		l.Response.Packed = measure.Pack(measure.Bucket{Index: 1347, Count: ok})
 	}
 	return l
 }

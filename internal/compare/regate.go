@@ -537,15 +537,14 @@ func highest(m *measure.Moment, limit int64, failed bool) int64 {
 	if failed {
 		return math.MaxInt64
 	}
-	h := m.Response
-	for len(h.Buckets) > 0 {
-		last := measure.Hist{Coarse: true, Buckets: h.Buckets[len(h.Buckets)-1:], Count: h.Buckets[len(h.Buckets)-1].Count, Max: h.Max}
-		if _, unknown := last.Beyond(limit); unknown == 0 {
-			return int64(math.Round(last.Quantile(1) * 1e9))
+	slowest := 0.0
+	for b := range m.Response.Buckets() {
+		one := measure.Hist{Coarse: true, Packed: measure.Pack(b), Count: b.Count, Max: m.Response.Max}
+		if _, unknown := one.Beyond(limit); unknown == 0 {
+			slowest = one.Quantile(1)
 		}
-		h.Buckets = h.Buckets[:len(h.Buckets)-1]
 	}
-	return 0
+	return int64(math.Round(slowest * 1e9))
 }
 
 // show sets the value of a percentile that is printed. A counter tells on which

@@ -2,29 +2,40 @@ package measure
 
 import (
 	"fmt"
+	"iter"
 	"math"
+	"slices"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Bucket is one non-empty bucket of a Hist.
-type Bucket struct {
-	Index uint32 // in HdrHistogram's layout: 1 µs to 1 h, 3 digits, or 2 if the Hist is Coarse
-	Count uint64
-}
-
 // Hist is a distribution of durations as plain data: it merges exactly, in any
 // order. The zero value is empty.
 type Hist struct {
-	Buckets []Bucket // ascending by Index
-	Coarse  bool     // 2 significant digits instead of 3
-	Count   uint64   // finite values: the sum of Buckets
-	Inf     uint64   // values above all others: requests that failed or were never sent
-	Sum     uint64   // of the finite values, ns, exact
-	Min     int64    // ns, exact; 0 when Count is 0
-	Max     int64    // ns, exact
-	Clamped uint64   // finite values above one hour, counted as one hour
+	Packed  []byte // the buckets, see Buckets; shared by copies, and never changed
+	Coarse  bool   // 2 significant digits instead of 3
+	Count   uint64 // finite values: the sum of the buckets
+	Inf     uint64 // values above all others: requests that failed or were never sent
+	Sum     uint64 // of the finite values, ns, exact
+	Min     int64  // ns, exact; 0 when Count is 0
+	Max     int64  // ns, exact
+	Clamped uint64 // finite values above one hour, counted as one hour
 }
+
+// Buckets returns the non-empty buckets, ascending. It ends early at packed
+// bytes that are malformed, which Merge refuses.
+func (h *Hist) Buckets() iter.Seq[Bucket] {
+	return func(yield func(Bucket) bool) {
+		for u := unpack(h.Packed); u.more(); {
+			if !yield(u.Bucket) {
+				return
+			}
+		}
+	}
+}
+
+// Filled is the number of buckets.
+func (h *Hist) Filled() int { return filled(h.Packed) }
 
 // Quantile returns the smallest value, in seconds, such that at least q of all
 // values (Inf included) are not above it: +Inf if that is none of the finite
@@ -39,7 +50,7 @@ func (h *Hist) Quantile(q float64) float64 {
 	if rank > h.Count {
 		return math.Inf(1)
 	}
-	for _, b := range h.Buckets {
+	for b := range h.Buckets() {
 		if rank > b.Count {
 			rank -= b.Count
 			continue
@@ -75,14 +86,17 @@ func (h *Hist) Merge(o *Hist) {
 	if h.Count == 0 {
 		h.Coarse, h.Min, h.Max = o.Coarse, o.Min, o.Max
 	}
-	theirs := o.Buckets
+	ours, theirs := h.Packed, o.Packed
 	switch {
 	case h.Coarse && !o.Coarse:
 		theirs = coarsen(theirs)
 	case !h.Coarse && o.Coarse:
-		h.Buckets, h.Coarse = coarsen(h.Buckets), true
+		ours, h.Coarse = coarsen(ours), true
 	}
-	h.Buckets = addBuckets(h.Buckets, theirs)
+	h.Packed = theirs
+	if len(ours) > 0 {
+		h.Packed = slices.Clone(mergePacked(make([]byte, 0, len(ours)+len(theirs)), ours, theirs))
+	}
 	h.Count += o.Count
 	h.Sum += o.Sum
 	h.Min = min(h.Min, o.Min)
@@ -97,7 +111,7 @@ func (h *Hist) HDR() *hdrhistogram.Histogram {
 		digits, size = 2, coarseBuckets
 	}
 	counts := make([]int64, size)
-	for _, b := range h.Buckets {
+	for b := range h.Buckets() {
 		counts[b.Index] = int64(b.Count)
 	}
 	return hdrhistogram.Import(&hdrhistogram.Snapshot{
@@ -118,67 +132,45 @@ func (h *Hist) check() error {
 	if h.Coarse {
 		size = coarseBuckets
 	}
-	next, total := 0, uint64(0)
-	for _, b := range h.Buckets {
-		if int(b.Index) < next || int(b.Index) >= size {
-			return fmt.Errorf("bucket %d out of order or range", b.Index)
+	sum, u := uint64(0), unpack(h.Packed)
+	for u.more() {
+		if int(u.Index) >= size {
+			return fmt.Errorf("bucket %d is out of range", u.Index)
 		}
-		if b.Count == 0 || total+b.Count < total {
-			return fmt.Errorf("bucket %d counts %d", b.Index, b.Count)
+		if sum += u.Count; sum < u.Count {
+			return errBeyond64
 		}
-		next, total = int(b.Index)+1, total+b.Count
 	}
-	if total != h.Count {
-		return fmt.Errorf("buckets hold %d values of %d", total, h.Count)
+	if u.err != nil {
+		return u.err
+	}
+	if sum != h.Count {
+		return fmt.Errorf("buckets hold %d values of %d", sum, h.Count)
 	}
 	return nil
-}
-
-// coarsen re-cuts 3-digit buckets as 2-digit ones. Exact: the fine buckets nest
-// in the coarse ones.
-func coarsen(fine []Bucket) []Bucket {
-	var out []Bucket
-	for _, b := range fine {
-		low, _ := bucketRange(int(b.Index), fineBits)
-		index := uint32(coarseIndex(low))
-		if n := len(out); n > 0 && out[n-1].Index == index {
-			out[n-1].Count += b.Count
-			continue
-		}
-		out = append(out, Bucket{index, b.Count})
-	}
-	return out
-}
-
-// addBuckets merges two ascending lists into a new one.
-func addBuckets(a, b []Bucket) []Bucket {
-	out := make([]Bucket, 0, max(len(a), len(b)))
-	for len(a) > 0 && len(b) > 0 {
-		switch {
-		case a[0].Index < b[0].Index:
-			out, a = append(out, a[0]), a[1:]
-		case a[0].Index > b[0].Index:
-			out, b = append(out, b[0]), b[1:]
-		default:
-			out = append(out, Bucket{a[0].Index, a[0].Count + b[0].Count})
-			a, b = a[1:], b[1:]
-		}
-	}
-	return append(append(out, a...), b...)
 }
 
 func seconds(ns int64) float64 { return float64(ns) / 1e9 }
 
 const pageBits = 8
 
-// histogram is the form a Hist has while it is recorded: 32-bit counters in
-// pages that exist once a value fell into them. A full HdrHistogram takes
-// 188 KB; the pages of a typical series take ten.
+// page holds the counters of 256 neighbouring buckets, as wide as the fullest of
+// them needs: exactly one of the three exists.
+type page struct {
+	narrow *[1 << pageBits]uint8
+	middle *[1 << pageBits]uint16
+	wide   *[1 << pageBits]uint32
+}
+
+// histogram is the form a Hist has while it is recorded: counters in pages that
+// exist once a value fell into them. A full HdrHistogram takes 188 KB; the pages
+// of a typical series take five.
 type histogram struct {
 	count, sum uint64
 	min, max   int64
 	clamped    uint64
-	pages      [fineBuckets >> pageBits]*[1 << pageBits]uint32
+	slots      [fineBuckets >> pageBits]uint8 // by index >> pageBits: place in pages plus 1, 0: none
+	pages      []page
 	wraps      map[int]uint64 // by bucket: how often its counter passed 2^32
 }
 
@@ -195,16 +187,62 @@ func (h *histogram) add(ns, us int64) {
 		h.clamped++
 	}
 	i := fineIndex(us)
-	p := h.pages[i>>pageBits]
-	if p == nil {
-		p = new([1 << pageBits]uint32)
-		h.pages[i>>pageBits] = p
+	slot := h.slots[i>>pageBits]
+	if slot == 0 {
+		slot = h.open(i)
 	}
-	n := p[i&(1<<pageBits-1)] + 1
-	p[i&(1<<pageBits-1)] = n
-	if n == 0 {
+	p, at := &h.pages[slot-1], i&(1<<pageBits-1)
+	if p.narrow != nil {
+		if n := p.narrow[at]; n < math.MaxUint8 {
+			p.narrow[at] = n + 1
+			return
+		}
+		p.widen()
+	}
+	if p.middle != nil {
+		if n := p.middle[at]; n < math.MaxUint16 {
+			p.middle[at] = n + 1
+			return
+		}
+		p.widen()
+	}
+	if p.wide[at]++; p.wide[at] == 0 {
 		h.wrap(i)
 	}
+}
+
+// open makes the page of a bucket and returns its slot.
+func (h *histogram) open(i int) uint8 {
+	h.pages = append(h.pages, page{narrow: new([1 << pageBits]uint8)})
+	h.slots[i>>pageBits] = uint8(len(h.pages))
+	return uint8(len(h.pages))
+}
+
+// widen gives the counters twice as many bits.
+func (p *page) widen() {
+	if p.narrow != nil {
+		p.middle = new([1 << pageBits]uint16)
+		for i, n := range p.narrow {
+			p.middle[i] = uint16(n)
+		}
+		p.narrow = nil
+		return
+	}
+	p.wide = new([1 << pageBits]uint32)
+	for i, n := range p.middle {
+		p.wide[i] = uint32(n)
+	}
+	p.middle = nil
+}
+
+func (p *page) at(i int) uint32 {
+	switch {
+	case p.narrow != nil:
+		return uint32(p.narrow[i])
+	case p.middle != nil:
+		return uint32(p.middle[i])
+	}
+	return p.wide[i]
 }
 
 func (h *histogram) wrap(i int) {
@@ -214,22 +252,25 @@ func (h *histogram) wrap(i int) {
 	h.wraps[i]++
 }
 
-// hist copies what was recorded; a nil histogram is empty.
-func (h *histogram) hist() Hist {
+// hist copies what was recorded; a nil histogram is empty. It packs in scratch
+// first, which it returns for the next one.
+func (h *histogram) hist(scratch []byte) (Hist, []byte) {
 	if h == nil || h.count == 0 {
-		return Hist{}
+		return Hist{}, scratch
 	}
-	out := Hist{Count: h.count, Sum: h.sum, Min: h.min, Max: h.max, Clamped: h.clamped}
-	for p, page := range h.pages {
-		if page == nil {
+	out := packer{packed: scratch[:0]}
+	for p, slot := range h.slots {
+		if slot == 0 {
 			continue
 		}
-		for i, n := range page {
+		for i := range 1 << pageBits {
 			index := p<<pageBits + i
-			if count := uint64(n) + h.wraps[index]<<32; count > 0 {
-				out.Buckets = append(out.Buckets, Bucket{uint32(index), count})
+			if count := uint64(h.pages[slot-1].at(i)) + h.wraps[index]<<32; count > 0 {
+				out.add(Bucket{uint32(index), count})
 			}
 		}
 	}
-	return out
+	return Hist{
+		Packed: slices.Clone(out.packed), Count: h.count, Sum: h.sum, Min: h.min, Max: h.max, Clamped: h.clamped,
+	}, out.packed
 }

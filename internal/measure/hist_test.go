@@ -1,6 +1,8 @@
 package measure
 
 import (
+	"bytes"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -75,7 +77,7 @@ func TestRecordedHistogramEqualsTheLibrarys(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		h := own.hist()
+		h, _ := own.hist(nil)
 		if !h.HDR().Equals(library) {
 			t.Fatal("another histogram than the library's")
 		}
@@ -97,7 +99,7 @@ func TestQuantileIsTheSmallestValueWithEnoughAtOrBelow(t *testing.T) {
 		for _, ns := range values {
 			rec.add(ns, micros(ns))
 		}
-		h := rec.hist()
+		h, _ := rec.hist(nil)
 		h.Inf = failed
 		slices.Sort(values)
 		n := uint64(len(values)) + failed
@@ -159,8 +161,8 @@ func TestCoarseAndFineHistogramsMergeIntoACoarseOne(t *testing.T) {
 		}
 		n++
 	}
-	c := Hist{Coarse: true, Buckets: coarse.point(0, nil).buckets, Count: n}
-	f := fine.hist()
+	c := Hist{Coarse: true, Packed: coarse.point(0, nil).packed, Count: n}
+	f, _ := fine.hist(nil)
 	for _, pair := range [][2]Hist{{c, f}, {f, c}} {
 		var sum Hist
 		sum.Merge(&pair[0])
@@ -171,16 +173,101 @@ func TestCoarseAndFineHistogramsMergeIntoACoarseOne(t *testing.T) {
 	}
 }
 
+func TestCounterThatGrowsIsExact(t *testing.T) {
+	// Just below and above what 8, 16 and 32 bits hold; the neighbour keeps its own.
+	for _, n := range []uint64{1, math.MaxUint8, math.MaxUint8 + 1, math.MaxUint16, math.MaxUint16 + 1} {
+		h := newHistogram()
+		h.add(5001e3, 5001)
+		for range n {
+			h.add(5e6, 5000)
+		}
+		h.add(5001e3, 5001)
+		out, _ := h.hist(nil)
+		want := Pack(Bucket{uint32(fineIndex(5000)), n + 2})
+		if fineIndex(5000) != fineIndex(5001) {
+			want = Pack(Bucket{uint32(fineIndex(5000)), n}, Bucket{uint32(fineIndex(5001)), 2})
+		}
+		if err := out.check(); err != nil || !bytes.Equal(out.Packed, want) {
+			t.Fatalf("%d values: %v (%v)", n, slices.Collect(out.Buckets()), err)
+		}
+	}
+}
+
 func TestCounterBeyond32BitsIsExact(t *testing.T) {
 	h := newHistogram()
 	h.add(5e6, 5000)
-	i := fineIndex(5000)
-	h.pages[i>>pageBits][i&(1<<pageBits-1)] = math.MaxUint32
+	h.pages[0].widen()
+	h.pages[0].widen()
+	h.pages[0].wide[fineIndex(5000)&(1<<pageBits-1)] = math.MaxUint32
 	h.count = math.MaxUint32
 	h.add(5e6, 5000)
 	h.add(5e6, 5000)
-	out := h.hist()
-	if err := out.check(); err != nil || out.Buckets[0].Count != 1<<32+1 {
-		t.Fatalf("bucket holds %d (%v), want %d", out.Buckets[0].Count, err, uint64(1<<32+1))
+	out, _ := h.hist(nil)
+	if err := out.check(); err != nil || total(out.Packed) != 1<<32+1 {
+		t.Fatalf("buckets %v (%v), want one of %d", slices.Collect(out.Buckets()), err, uint64(1<<32+1))
 	}
+}
+
+func TestPackedBucketsReadBackAndMerge(t *testing.T) {
+	draw := func(t *rapid.T, name string) (m map[uint32]uint64, packed []byte) {
+		m = rapid.MapOf(rapid.Uint32Range(0, fineBuckets-1), rapid.Uint64Range(1, 1<<62)).Draw(t, name)
+		var p packer
+		for _, i := range slices.Sorted(maps.Keys(m)) {
+			p.add(Bucket{i, m[i]})
+		}
+		return m, p.packed
+	}
+	read := func(packed []byte) map[uint32]uint64 {
+		m := map[uint32]uint64{}
+		u := unpack(packed)
+		for u.more() {
+			m[u.Index] = u.Count
+		}
+		if u.err != nil || filled(packed) != len(m) {
+			t.Fatal(u.err, filled(packed))
+		}
+		return m
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		a, packedA := draw(t, "a")
+		b, packedB := draw(t, "b")
+		if !maps.Equal(read(packedA), a) {
+			t.Fatalf("read %v, packed %v", read(packedA), a)
+		}
+		sum := maps.Clone(a)
+		for i, n := range b {
+			sum[i] += n
+		}
+		merged := mergePacked(nil, packedA, packedB)
+		if !maps.Equal(read(merged), sum) || !bytes.Equal(merged, mergePacked(nil, packedB, packedA)) {
+			t.Fatalf("%v and %v are %v", a, b, read(merged))
+		}
+	})
+}
+
+func TestEmptyBucketsAreNotPacked(t *testing.T) {
+	if a, b := Pack(Bucket{3, 1}, Bucket{4, 0}, Bucket{5, 2}), Pack(Bucket{3, 1}, Bucket{5, 2}); !bytes.Equal(a, b) {
+		t.Errorf("packed %x with an empty bucket, %x without", a, b)
+	}
+}
+
+func FuzzPackedBuckets(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add(Pack(Bucket{3, 1}, Bucket{4, 5}, Bucket{20000, 1 << 40}))
+	f.Add([]byte{0x80, 0x00})
+	f.Add(bytes.Repeat([]byte{0xff}, 30))
+	f.Fuzz(func(t *testing.T, packed []byte) {
+		h := Hist{Packed: packed, Count: total(packed)}
+		if h.check() != nil {
+			return
+		}
+		if again := Pack(slices.Collect(h.Buckets())...); !bytes.Equal(again, packed) {
+			t.Fatalf("%x is accepted and would be written %x", packed, again)
+		}
+		other := h
+		other.Merge(&h)
+		if total(coarsen(packed)) != h.Count {
+			t.Fatal("coarse buckets hold another number of values")
+		}
+	})
 }

@@ -60,18 +60,12 @@ func (v *liveView) drain(pool *pagePool) Live {
 	p := v.point(0, nil)
 	out := Live{Requests: p.requests, Failures: p.failures, NotIssued: p.notIssued, Refused: v.refused}
 	out.Response.Inf = p.failures + p.notIssued
-	if len(p.buckets) > 0 {
-		out.Response.Buckets, out.Response.Coarse = p.buckets, true
+	if p.filled > 0 {
+		out.Response.Packed, out.Response.Coarse, out.Response.Count = p.packed, true, total(p.packed)
 		out.Response.Sum, out.Response.Min, out.Response.Max = v.sum, v.min, v.max
-		for _, b := range p.buckets {
-			out.Response.Count += b.Count
-		}
 	}
-	if lag := v.lag.point(0, nil); len(lag.buckets) > 0 {
-		out.Lag = Hist{Buckets: lag.buckets, Coarse: true, Max: v.lagMax}
-		for _, b := range lag.buckets {
-			out.Lag.Count += b.Count
-		}
+	if lag := v.lag.point(0, nil); lag.filled > 0 {
+		out.Lag = Hist{Packed: lag.packed, Coarse: true, Count: total(lag.packed), Max: v.lagMax}
 	}
 	v.lag.reset(0, pool)
 	v.lagMax = 0

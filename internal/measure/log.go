@@ -3,7 +3,6 @@ package measure
 import (
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -15,14 +14,14 @@ type point struct {
 	requests  uint64
 	failures  uint64
 	notIssued uint64
-	buckets   []Bucket // coarse; successes
+	filled    int    // number of buckets
+	packed    []byte // coarse buckets; successes
 }
 
 // A log is a sequence of points, each a run of varints:
 //
-//	row, second, requests, failures, notIssued, number of buckets, then for
-//	each bucket its distance from the one before (shifted left, lowest bit set
-//	if a count follows) and, for counts above one, the count less two.
+//	row, second, requests, failures, notIssued, number of buckets, then the
+//	buckets, packed
 //
 // At a low rate that is one byte a request, at a high one two bytes a distinct
 // bucket. A canonical log has one point for each row and second, in that order.
@@ -32,27 +31,15 @@ func appendPoint(dst []byte, p *point) []byte {
 	dst = binary.AppendUvarint(dst, p.requests)
 	dst = binary.AppendUvarint(dst, p.failures)
 	dst = binary.AppendUvarint(dst, p.notIssued)
-	dst = binary.AppendUvarint(dst, uint64(len(p.buckets)))
-	next := uint32(0)
-	for _, b := range p.buckets {
-		gap := uint64(b.Index-next) << 1
-		if b.Count == 1 {
-			dst = binary.AppendUvarint(dst, gap)
-		} else {
-			dst = binary.AppendUvarint(dst, gap|1)
-			dst = binary.AppendUvarint(dst, b.Count-2)
-		}
-		next = b.Index + 1
-	}
-	return dst
+	dst = binary.AppendUvarint(dst, uint64(p.filled))
+	return append(dst, p.packed...)
 }
 
-var errTruncated = errors.New("log ends inside a point")
-
-// decodePoint reads the first point of a log and returns the rest.
+// decodePoint reads the first point of a log, whose buckets it borrows, and
+// returns the rest.
 func decodePoint(log []byte) (p point, rest []byte, err error) {
 	read := func() uint64 {
-		v, n := binary.Uvarint(log)
+		v, n := readVarint(log)
 		if n <= 0 {
 			err = errTruncated
 			log = nil
@@ -66,7 +53,7 @@ func decodePoint(log []byte) (p point, rest []byte, err error) {
 	n := read()
 	switch {
 	case err != nil:
-		return point{}, nil, err
+		return point{}, nil, fmt.Errorf("log: %w", err)
 	case row > 1<<31:
 		return point{}, nil, fmt.Errorf("log names row %d", row)
 	case second > maxSecond:
@@ -74,34 +61,26 @@ func decodePoint(log []byte) (p point, rest []byte, err error) {
 	case n > coarseBuckets || n > uint64(len(log)):
 		return point{}, nil, fmt.Errorf("log claims %d buckets in %d bytes", n, len(log))
 	}
-	p.row, p.second = int(row), int64(second)
-	if n > 0 {
-		p.buckets = make([]Bucket, 0, n)
-	}
-	next, successes := uint64(0), uint64(0)
+	p.row, p.second, p.filled = int(row), int64(second), int(n)
+	u, successes := unpack(log), uint64(0)
 	for range n {
-		gap, count := read(), uint64(1)
-		if gap&1 != 0 {
-			count = read() + 2
+		if !u.more() {
+			return point{}, nil, fmt.Errorf("log: %w", cmp.Or(u.err, errTruncated))
 		}
-		if err != nil {
-			return point{}, nil, err
+		if u.Index >= coarseBuckets {
+			return point{}, nil, fmt.Errorf("log names bucket %d", u.Index)
 		}
-		index := next + gap>>1
-		if index >= coarseBuckets {
-			return point{}, nil, fmt.Errorf("log names bucket %d", index)
+		if successes += u.Count; successes < u.Count {
+			return point{}, nil, fmt.Errorf("log: %w", errBeyond64)
 		}
-		if count < 1 || successes+count < successes {
-			return point{}, nil, errors.New("log counts past 64 bits")
-		}
-		successes += count
-		p.buckets = append(p.buckets, Bucket{uint32(index), count})
-		next = index + 1
 	}
 	if p.failures > p.requests || successes > p.requests-p.failures {
 		return point{}, nil, fmt.Errorf("log counts %d successes and %d failures of %d requests", successes, p.failures, p.requests)
 	}
-	return p, log, nil
+	if n > 0 {
+		p.packed = log[:len(log)-len(u.rest)]
+	}
+	return p, u.rest, nil
 }
 
 // decodeLog reads a whole log whose rows are below rows.
@@ -139,22 +118,34 @@ func encodePoints(points []point) []byte {
 	slices.SortFunc(points, func(a, b point) int {
 		return cmp.Or(cmp.Compare(a.row, b.row), cmp.Compare(a.second, b.second))
 	})
-	var log []byte
+	size := 0
+	for i := range points {
+		size += points[i].size()
+	}
+	log := make([]byte, 0, size)
+	var sum, spare []byte
 	for len(points) > 0 {
 		p := points[0]
 		points = points[1:]
 		for len(points) > 0 && points[0].row == p.row && points[0].second == p.second {
-			o := points[0]
+			p.requests += points[0].requests
+			p.failures += points[0].failures
+			p.notIssued += points[0].notIssued
+			sum, spare = mergePacked(spare[:0], p.packed, points[0].packed), sum
+			p.packed = sum
+			p.filled = filled(sum)
 			points = points[1:]
-			p.requests += o.requests
-			p.failures += o.failures
-			p.notIssued += o.notIssued
-			p.buckets = addBuckets(p.buckets, o.buckets)
 		}
 		log = appendPoint(log, &p)
 	}
+	if len(log) == 0 {
+		return nil
+	}
 	return log
 }
+
+// size is at least the number of bytes that a point takes in a log.
+func (p *point) size() int { return 6*binary.MaxVarintLen32 + len(p.packed) }
 
 // logWriter keeps a growing log in chunks, so that growing never copies what
 // was written. Points do not cross chunks.

@@ -17,13 +17,15 @@ func drawPoint(t *rapid.T) point {
 	}
 	p.requests = p.failures
 	next := 0
+	var buckets []Bucket
 	for range rapid.IntRange(0, 5).Draw(t, "buckets") {
 		next += rapid.IntRange(0, 600).Draw(t, "gap")
 		b := Bucket{uint32(next), rapid.Uint64Range(1, 1000).Draw(t, "count")}
-		p.buckets = append(p.buckets, b)
+		buckets = append(buckets, b)
 		p.requests += b.Count
 		next++
 	}
+	p.filled, p.packed = len(buckets), Pack(buckets...)
 	return p
 }
 
@@ -46,7 +48,7 @@ func TestLogReadsBackWhatWasWritten(t *testing.T) {
 
 func TestLogChunksNeverMove(t *testing.T) {
 	var w logWriter
-	p := point{requests: 1, buckets: []Bucket{{Index: 700, Count: 1}}}
+	p := point{requests: 1, filled: 1, packed: Pack(Bucket{Index: 700, Count: 1})}
 	var first *byte
 	written := 0
 	for i := range 200_000 {
@@ -67,7 +69,7 @@ func TestLogChunksNeverMove(t *testing.T) {
 
 func FuzzLog(f *testing.F) {
 	f.Add([]byte(nil))
-	p := point{row: 1, second: 70, requests: 9, failures: 2, notIssued: 1, buckets: []Bucket{{3, 1}, {4, 5}, {3000, 1}}}
+	p := point{row: 1, second: 70, requests: 9, failures: 2, notIssued: 1, filled: 3, packed: Pack(Bucket{3, 1}, Bucket{4, 5}, Bucket{3000, 1})}
 	log := appendPoint(nil, &p)
 	f.Add(log)
 	f.Add(append(log, log...))
@@ -83,7 +85,7 @@ func FuzzLog(f *testing.F) {
 			if p.row >= 4 || p.second > maxSecond || p.failures > p.requests {
 				t.Fatalf("accepted %+v", p)
 			}
-			buckets += len(p.buckets)
+			buckets += p.filled
 		}
 		if buckets > len(log) {
 			t.Fatalf("%d buckets from %d bytes", buckets, len(log))

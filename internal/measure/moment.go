@@ -26,10 +26,7 @@ func ReadLog(log []byte, rows int) ([]Moment, error) {
 		p := &points[i]
 		out[i] = Moment{
 			Row: p.row, Second: p.second, Requests: p.requests, Failures: p.failures, NotIssued: p.notIssued,
-			Response: Hist{Coarse: true, Buckets: p.buckets, Max: maxTime},
-		}
-		for _, b := range p.buckets {
-			out[i].Response.Count += b.Count
+			Response: Hist{Coarse: true, Packed: p.packed, Count: total(p.packed), Max: maxTime},
 		}
 	}
 	return out, nil
@@ -50,8 +47,7 @@ func (h *Hist) Beyond(limit int64) (beyond, unknown uint64) {
 	if !h.Coarse {
 		last = fineBuckets
 	}
-	for i := len(h.Buckets) - 1; i >= 0; i-- {
-		b := h.Buckets[i]
+	for b := range h.Buckets() {
 		// A value was rounded up to a whole microsecond, so its bucket reaches
 		// down to just above the microsecond before.
 		low, high := bucketRange(int(b.Index), h.bits())
@@ -64,8 +60,6 @@ func (h *Hist) Beyond(limit int64) (beyond, unknown uint64) {
 			beyond += b.Count
 		case most >= limit:
 			unknown += b.Count
-		default:
-			return beyond, unknown
 		}
 	}
 	return beyond, unknown

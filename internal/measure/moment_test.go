@@ -19,9 +19,9 @@ func TestBeyondCountsOnBothSidesOfTheLimitAndNeverGuesses(t *testing.T) {
 				exact++
 			}
 		}
-		fine := h.hist()
+		fine, _ := h.hist(nil)
 		coarse := fine
-		coarse.Buckets, coarse.Coarse = coarsen(fine.Buckets), true
+		coarse.Packed, coarse.Coarse = coarsen(fine.Packed), true
 		for _, h := range []Hist{fine, coarse} {
 			beyond, unknown := h.Beyond(limit)
 			if beyond > exact || beyond+unknown < exact {
@@ -36,8 +36,8 @@ func TestBeyondLeavesOnlyTheStraddlingBucketOpen(t *testing.T) {
 	for _, us := range []int64{10, 150_000, 199_000, 200_000, 203_000, 500_000} {
 		h.add(us*1000, us)
 	}
-	coarse := h.hist()
-	coarse.Buckets, coarse.Coarse = coarsen(coarse.Buckets), true
+	coarse, _ := h.hist(nil)
+	coarse.Packed, coarse.Coarse = coarsen(coarse.Packed), true
 	if beyond, unknown := coarse.Beyond(200_000_000); beyond != 2 || unknown != 1 {
 		t.Errorf("beyond 200 ms: %d, unknown %d; want 2 and 1", beyond, unknown)
 	}

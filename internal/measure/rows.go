@@ -96,7 +96,7 @@ func (s *Snapshot) Timeline() []Second {
 		for n < len(points) && points[n].second == points[0].second {
 			n++
 		}
-		total := point{second: points[0].second}
+		total, spare := point{second: points[0].second}, []byte(nil)
 		at := len(out)
 		out = append(out, Second{})
 		seen := false
@@ -112,7 +112,7 @@ func (s *Snapshot) Timeline() []Second {
 			total.requests += p.requests
 			total.failures += p.failures
 			total.notIssued += p.notIssued
-			total.buckets = addBuckets(total.buckets, p.buckets)
+			total.packed, spare = mergePacked(spare[:0], total.packed, p.packed), total.packed
 		}
 		out[at] = total.summary()
 		if !seen {
@@ -124,10 +124,7 @@ func (s *Snapshot) Timeline() []Second {
 }
 
 func (p *point) summary() Second {
-	h := Hist{Coarse: true, Buckets: p.buckets, Inf: p.failures + p.notIssued, Max: maxTime}
-	for _, b := range p.buckets {
-		h.Count += b.Count
-	}
+	h := Hist{Coarse: true, Packed: p.packed, Count: total(p.packed), Inf: p.failures + p.notIssued, Max: maxTime}
 	return Second{
 		Second: p.second, Requests: p.requests, Failures: p.failures, NotIssued: p.notIssued,
 		P50: h.Quantile(0.50), P95: h.Quantile(0.95), P99: h.Quantile(0.99),

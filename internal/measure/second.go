@@ -41,18 +41,21 @@ func (c *cell) add(index int, pool *pagePool) {
 	p[index&(1<<coarseBits-1)]++
 }
 
-// point appends the cell's buckets to dst and returns what it holds, sharing dst.
-func (c *cell) point(row int, dst []Bucket) point {
+// point packs the cell's buckets behind dst, which it shares, and returns what
+// the cell holds.
+func (c *cell) point(row int, dst []byte) point {
+	out, filled := packer{packed: dst}, 0
 	for rest := c.touched; rest != 0; rest &= rest - 1 {
 		octave := bits.TrailingZeros32(rest)
 		for i, n := range c.pages[octave] {
 			if n > 0 {
-				dst = append(dst, Bucket{uint32(octave<<coarseBits + i), uint64(n)})
+				out.add(Bucket{uint32(octave<<coarseBits + i), uint64(n)})
+				filled++
 			}
 		}
 	}
 	return point{
-		row: row, second: c.second, buckets: dst,
+		row: row, second: c.second, filled: filled, packed: out.packed,
 		requests: c.requests, failures: c.failures, notIssued: c.notIssued,
 	}
 }
@@ -77,7 +80,7 @@ type history struct {
 	cells []cell
 	log   logWriter
 	pool  pagePool
-	spare []Bucket
+	spare []byte
 }
 
 // The ring is bounded so that a timeout of minutes does not hold minutes of
@@ -112,7 +115,7 @@ func (h *history) turn(c *cell, row int, second int64) *cell {
 	}
 	if c.second >= 0 {
 		p := c.point(row, h.spare[:0])
-		h.spare = p.buckets[:0]
+		h.spare = p.packed[:0]
 		h.log.add(&p)
 	}
 	c.reset(second, &h.pool)
@@ -138,16 +141,18 @@ func (h *history) request(row int, second int64, o Outcome, index int) {
 }
 
 func (h *history) late(row int, second int64, o Outcome, index int) {
-	p := point{row: row, second: second, requests: 1, buckets: h.spare[:0]}
+	p := point{row: row, second: second, requests: 1, packed: h.spare[:0]}
 	switch o {
 	case OK:
-		p.buckets = append(p.buckets, Bucket{uint32(index), 1})
+		out := packer{packed: p.packed}
+		out.add(Bucket{uint32(index), 1})
+		p.packed, p.filled = out.packed, 1
 	case Aborted:
 	default:
 		p.failures = 1
 	}
 	h.log.add(&p)
-	h.spare = p.buckets[:0]
+	h.spare = p.packed[:0]
 }
 
 func (h *history) notIssued(row int, second int64) {

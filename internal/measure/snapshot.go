@@ -69,17 +69,22 @@ func (r *Recorder) Snapshot() *Snapshot {
 		Claims:   make([]ClaimCount, len(r.tallies)),
 		Origins:  slices.Clone(r.origins),
 		Failures: r.failures.list(r.layout.rows),
-		Lag:      r.lag.hist(),
 		Clamped:  r.clamped,
 		Log:      r.history.canonical(),
 	}
+	var scratch []byte
+	read := func(h *histogram) (out Hist) {
+		out, scratch = h.hist(scratch)
+		return out
+	}
+	s.Lag = read(&r.lag)
 	for i := range r.series {
 		sr := &r.series[i]
 		s.Series[i] = Counts{
 			Planned: sr.planned, Issued: sr.issued, NotIssued: sr.notIssued, Skipped: sr.skipped,
 			Outcomes: sr.outcomes, Lost: sr.lost, BytesIn: sr.in, BytesOut: sr.out,
-			Response: sr.response.hist(), Service: sr.service.hist(), Connect: sr.connect.hist(),
-			TTFB: sr.ttfb.hist(), Failed: sr.failed.hist(),
+			Response: read(sr.response), Service: read(sr.service), Connect: read(sr.connect),
+			TTFB: read(sr.ttfb), Failed: read(sr.failed),
 		}
 	}
 	for i := range r.tallies {

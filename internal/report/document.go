@@ -292,27 +292,27 @@ func latency(h *measure.Hist) Latency {
 func histogram(h *measure.Hist) Histogram {
 	out := Histogram{
 		Digits: 3, Count: h.Count, SumNS: h.Sum, MinNS: h.Min, MaxNS: h.Max, Clamped: h.Clamped,
-		Buckets: make([][2]uint64, len(h.Buckets)),
+		Buckets: make([][2]uint64, 0, h.Filled()),
 	}
 	if h.Coarse {
 		out.Digits = 2
 	}
-	for i, b := range h.Buckets {
-		out.Buckets[i] = [2]uint64{uint64(b.Index), b.Count}
+	for b := range h.Buckets() {
+		out.Buckets = append(out.Buckets, [2]uint64{uint64(b.Index), b.Count})
 	}
 	return out
 }
 
 // Hist returns the histogram in the form that computes quantiles and merges.
 func (h *Histogram) Hist() measure.Hist {
-	out := measure.Hist{
-		Coarse: h.Digits == 2, Count: h.Count, Sum: h.SumNS, Min: h.MinNS, Max: h.MaxNS, Clamped: h.Clamped,
-		Buckets: make([]measure.Bucket, len(h.Buckets)),
-	}
+	buckets := make([]measure.Bucket, len(h.Buckets))
 	for i, b := range h.Buckets {
-		out.Buckets[i] = measure.Bucket{Index: uint32(b[0]), Count: b[1]}
+		buckets[i] = measure.Bucket{Index: uint32(b[0]), Count: b[1]}
 	}
-	return out
+	return measure.Hist{
+		Coarse: h.Digits == 2, Count: h.Count, Sum: h.SumNS, Min: h.MinNS, Max: h.MaxNS, Clamped: h.Clamped,
+		Packed: measure.Pack(buckets...),
+	}
 }
 
 // Encode returns the document as the JSON of result.json.

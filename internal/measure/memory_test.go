@@ -1,0 +1,104 @@
+package measure
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"testing"
+
+	"tollgate/pkg/slo"
+)
+
+// longLayout is the shape of a real test: 20 endpoints called by 3 personas, in
+// 3 stages that each ramp, settle and hold.
+func longLayout() *Layout {
+	var steps []Step
+	for p := range 3 {
+		for e := range 20 {
+			name := fmt.Sprint("endpoint ", e)
+			steps = append(steps, Step{Persona: fmt.Sprint("persona ", p), Task: name, Endpoint: name, Name: name, Method: "GET"})
+		}
+	}
+	var phases []Phase
+	var claims []slo.Claim
+	for s := range 3 {
+		stage := fmt.Sprint("stage ", s)
+		phases = append(phases, Phase{Stage: stage, Shape: "steady", Moving: true}, Phase{Stage: stage, Shape: "steady", Moving: true, Back: true}, Phase{Stage: stage, Shape: "steady"})
+		for _, q := range []float64{0.95, 0.99} {
+			c := latencyLimit(slo.Quantile, slo.Metric{Q: q})
+			c.Stage = stage
+			claims = append(claims, c)
+		}
+	}
+	l := NewLayout(steps, phases, claims)
+	l.Timeout = 10 * sec
+	return l
+}
+
+// longRun records requests evenly over ten minutes, each after a lognormal
+// response time with that median, as the loops of a run of 10,000 users do.
+func longRun(requests int64, median float64) *Recorder {
+	const length = 600 * sec
+	l := longLayout()
+	r := NewRecorder(l)
+	for p := range l.Phases {
+		r.Origin(p, int64(p)*length/int64(len(l.Phases)))
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	for i := range requests {
+		due := int64(float64(i) * (float64(length) / float64(requests)))
+		took := int64(median * math.Exp(0.5*rng.NormFloat64()))
+		phase, step := int(due*int64(len(l.Phases))/length), rng.IntN(len(l.Steps))
+		s := &Sample{Due: due, Begin: due, Sent: due + 5_000 + rng.Int64N(20_000), In: 400, Out: 120, Reused: true}
+		s.First = s.Sent + took
+		s.Done = s.First
+		r.Planned(phase, step, 1)
+		r.Issued(phase, step)
+		r.Record(phase, step, s)
+		r.Lag(s.Sent - due)
+	}
+	return r
+}
+
+// BenchmarkTenMinutes is what 8,000 requests a second for ten minutes leave in
+// memory, and what it takes on top to make a report of them. Run it with
+// -benchtime 1x, one at a time: the heap of a process never shrinks.
+func BenchmarkTenMinutes(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(10))
+	for _, c := range []struct {
+		name   string
+		median float64
+	}{{"median 150us", 150e3}, {"median 20ms", 20e6}} {
+		b.Run(c.name, func(b *testing.B) {
+			for range b.N {
+				debug.FreeOSMemory()
+				var before, running, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				r := longRun(4_800_000, c.median)
+				runtime.GC()
+				runtime.ReadMemStats(&running)
+				s, err := Merge(r.Snapshot())
+				if err != nil {
+					b.Fatal(err)
+				}
+				runtime.GC()
+				var ended runtime.MemStats
+				runtime.ReadMemStats(&ended)
+				report := len(s.Rows()) + len(s.JudgedRows()) + len(s.Timeline())
+				runtime.ReadMemStats(&after)
+				runtime.KeepAlive(r)
+				if report == 0 {
+					b.Fatal("no rows")
+				}
+				mb := func(n uint64) float64 { return float64(n) / (1 << 20) }
+				b.ReportMetric(mb(running.HeapAlloc-before.HeapAlloc), "MB-recorded")
+				b.ReportMetric(mb(ended.HeapAlloc-running.HeapAlloc), "MB-snapshot")
+				b.ReportMetric(mb(after.TotalAlloc-running.TotalAlloc), "MB-allocated-at-the-end")
+				b.ReportMetric(mb(after.HeapSys-after.HeapReleased), "MB-resident-heap")
+				b.ReportMetric(mb(uint64(len(s.Log))), "MB-log")
+			}
+		})
+	}
+}
