@@ -62,6 +62,79 @@ func longRun(requests int64, median float64) *Recorder {
 	return r
 }
 
+func TestMemoryDoesNotGrowWithTheNumberOfSamples(t *testing.T) {
+	const duration = 10 * sec
+	heap := func(n int64) uint64 {
+		l := longLayout()
+		rng := rand.New(rand.NewPCG(3, 4))
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		r := NewRecorder(l)
+		for i := range n {
+			// Log-uniform between 2 and 128 ms: every page there is met at both sizes.
+			due := i * (duration / n)
+			r.Record(rng.IntN(len(l.Phases)), rng.IntN(len(l.Steps)), ok(due, int64(float64(2*ms)*math.Exp2(6*rng.Float64()))))
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(r)
+		return after.HeapAlloc - before.HeapAlloc
+	}
+	few, many := heap(100_000), heap(10_000_000)
+	t.Logf("100,000 samples: %d KB, 10 million: %d KB", few>>10, many>>10)
+	if many > few*110/100 {
+		t.Errorf("100,000 samples take %d KB and 10 million %d KB, over 110 %%", few>>10, many>>10)
+	}
+}
+
+func TestTenMinutesStaySmall(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(10))
+	const most = 10 << 20
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	r := longRun(1_000_000, 20e6)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if held := after.HeapAlloc - before.HeapAlloc; held > most {
+		t.Errorf("the recorder holds %d KB, want at most %d", held>>10, most>>10)
+	}
+	before = after
+	s, err := Merge(r.Snapshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if held := after.HeapAlloc - before.HeapAlloc; held > most {
+		t.Errorf("its snapshot holds %d KB, want at most %d", held>>10, most>>10)
+	}
+	runtime.KeepAlive(s)
+	runtime.KeepAlive(r)
+}
+
+func TestRecordingAllocatesNothing(t *testing.T) {
+	r, samples := benchRecorder()
+	record := func() {
+		for i := range samples {
+			s := &samples[i]
+			r.Planned(hold, list, 1)
+			r.Issued(hold, list)
+			r.Record(hold, list, s)
+			r.Lag(s.Lag)
+		}
+	}
+	for range 100 { // every page is met, and as wide as it gets here
+		record()
+	}
+	r.Live()
+	record()
+	if n := testing.AllocsPerRun(10, record); n != 0 {
+		t.Errorf("%d samples allocate %v times, want 0", len(samples), n)
+	}
+}
+
 // BenchmarkTenMinutes is what 8,000 requests a second for ten minutes leave in
 // memory, and what it takes on top to make a report of them. Run it with
 // -benchtime 1x, one at a time: the heap of a process never shrinks.

@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -441,31 +440,5 @@ func TestMessagesBeyondTheCapAreCountedTogetherHoweverTheyWereSplit(t *testing.T
 	}
 	if kept != maxMessages || overflow != len(testSteps) || total != distinct*each || !bare {
 		t.Fatalf("%d messages kept, %d overflows, %d failures in all, bare kept: %v", kept, overflow, total, bare)
-	}
-}
-
-func TestMemoryDoesNotGrowWithTheNumberOfSamples(t *testing.T) {
-	const duration = 10 * sec
-	heap := func(n int64) uint64 {
-		l := testLayout(everyClaim()...)
-		rng := rand.New(rand.NewPCG(3, 4))
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		r := begin(l)
-		for i := range n {
-			// Log-uniform between 2 and 128 ms: every bucket there is met at both sizes.
-			due := i * (duration / n)
-			r.Record(int(i)%len(testPhases), int(i)%len(testSteps), ok(due, int64(float64(2*ms)*math.Exp2(6*rng.Float64()))))
-		}
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		runtime.KeepAlive(r)
-		return after.HeapAlloc - before.HeapAlloc
-	}
-	few, many := heap(100_000), heap(10_000_000)
-	t.Logf("100,000 samples: %d KB, 10 million: %d KB", few>>10, many>>10)
-	if many > few*110/100 {
-		t.Errorf("100,000 samples take %d KB and 10 million %d KB, over 110 %%", few>>10, many>>10)
 	}
 }
