@@ -26,10 +26,10 @@ func (p *poller) close() { unix.Close(p.fd) }
 
 // add watches a descriptor for everything, edge-triggered: the one epoll_ctl of
 // a connection's life. Closing the descriptor ends the watch.
-func (p *poller) add(fd int, user int32, generation uint32) error {
+func (p *poller) add(fd int, number int32, generation uint32) error {
 	ev := unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
-		Fd:     user,
+		Fd:     number,
 		Pad:    int32(generation),
 	}
 	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &ev)
@@ -91,10 +91,15 @@ func recv(fd int, buf []byte) (int, error) {
 	return int(n), nil
 }
 
-// send writes without blocking and without SIGPIPE.
-func send(fd int, buf []byte) (int, error) {
+// send writes without blocking and without SIGPIPE; more says that the rest of
+// the request follows at once.
+func send(fd int, buf []byte, more bool) (int, error) {
+	flags := uintptr(unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL)
+	if more {
+		flags |= unix.MSG_MORE
+	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
-		uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), flags, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
