@@ -177,6 +177,9 @@ func (a *app) announce(p *exec.Plan, o runOptions) {
 	if len(o.changes) > 0 {
 		fmt.Fprintf(a.err, "  changed: %s\n", strings.Join(o.changes, ", "))
 	}
+	for _, short := range p.Shortages(budget()) {
+		fmt.Fprintf(a.err, "  warning: %s\n", short)
+	}
 	for _, dropped := range p.Spec.Dropped {
 		fmt.Fprintf(a.err, "  left out: %s\n", dropped)
 	}

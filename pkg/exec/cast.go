@@ -101,7 +101,7 @@ func newCast(p *Plan, line *timeline, loop, loops int, run string, epoch int64) 
 	}
 	c.stats.active = make([]atomic.Int64, len(p.personas))
 	// Growing would leave what was outgrown to the collector.
-	room := p.maxUsers/loops + 1
+	room := min(p.maxUsers/loops+1, 1<<21)
 	c.users = make([]user, 0, room)
 	c.wheel.nodes = make([]node, 0, room)
 	return c

@@ -123,7 +123,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 		defer runtime.GOMAXPROCS(old)
 	}
 
-	c := &conductor{plan: p, zero: time.Now(), shared: newShared(p), progress: o.Progress, pulse: newPulse(), broke: map[string]float64{}, looks: map[string]float64{}}
+	c := &conductor{plan: p, zero: time.Now(), shared: newShared(p), planned: p.length(), progress: o.Progress, pulse: newPulse(), broke: map[string]float64{}, looks: map[string]float64{}}
 	for i := range n {
 		cast := newCast(p, &c.line, i, n, o.RunID, c.zero.UnixNano())
 		cast.shared = c.shared
@@ -206,6 +206,9 @@ type conductor struct {
 	health   []measure.Health
 	recent   []measure.Live // the last seconds of this part, for until
 	fresh    bool           // the next reading began before this part
+	ended    uint64         // requests that have ended
+	own      uint64         // and those of them that failed on this machine
+	planned  time.Duration  // of the whole plan, without the waits for set-up
 	broke    map[string]float64
 	looks    map[string]float64
 	aborted  string
@@ -372,7 +375,9 @@ func (c *conductor) read(now int64) bool {
 		c.recent = append(c.recent, second)
 	}
 	c.fresh = false
+	c.ended, c.own = c.ended+second.Requests, c.own+second.Own
 	c.giveUp(now)
+	c.giveUpOnUs(now)
 	if c.progress != nil {
 		st := &c.plan.stages[c.stageNo]
 		p := Progress{
