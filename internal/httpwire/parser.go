@@ -10,9 +10,11 @@ type Limits struct {
 	Informational int   // 1xx responses before the final one; 5
 }
 
+// DefaultBody is the default of Limits.Body: 10 MiB.
+const DefaultBody = 10 << 20
+
 const (
 	defaultHeader        = 64 << 10
-	defaultBody          = 10 << 20
 	defaultInformational = 5
 )
 
@@ -243,7 +245,7 @@ func (p *Parser) maxHeader() int {
 
 func (p *Parser) maxBody() int64 {
 	if p.limits == nil || p.limits.Body <= 0 {
-		return defaultBody
+		return DefaultBody
 	}
 	return p.limits.Body
 }

@@ -232,6 +232,7 @@ type reply struct {
 	header  []byte // where the call or the cookies need it
 	body    []byte // where the call needs it
 	cookies bool   // the header sets cookies
+	encoded bool   // the body is compressed, and the header says how
 }
 
 // judge decides how a complete response ends its request, and saves what the

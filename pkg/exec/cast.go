@@ -1,10 +1,12 @@
 package exec
 
 import (
+	"errors"
 	"hash/fnv"
 	"sync/atomic"
 
 	"tollgate/internal/expr"
+	"tollgate/internal/httpwire"
 	"tollgate/internal/measure"
 	"tollgate/pkg/spec"
 )
@@ -29,13 +31,14 @@ type cast struct {
 	loops  int
 	epoch  int64 // Unix nanoseconds of the run's start
 
-	users  []user
-	local  [][]int32 // by persona and number: index into users plus one
-	arena  []expr.Value
-	wheel  wheel
-	x      expr.Ctx
-	outbox []int32 // users whose request is to be sent
-	hangup []int32 // users whose connection is to be closed
+	users    []user
+	local    [][]int32 // by persona and number: index into users plus one
+	arena    []expr.Value
+	wheel    wheel
+	x        expr.Ctx
+	inflated []byte  // the last body that came compressed
+	outbox   []int32 // users whose request is to be sent
+	hangup   []int32 // users whose connection is to be closed
 
 	upcoming []cue // parts that have been announced and not begun
 	seen     int   // spans whose origin the recorder knows
@@ -341,8 +344,38 @@ func (c *cast) done(i int32, t trip, r reply) {
 	if c.follow(i, t, r) {
 		return
 	}
-	outcome, detail := u.call.judge(&c.x, r, t.done-t.sent)
+	outcome, detail := measure.OK, ""
+	if r.encoded && u.call.keepBody {
+		r.body, outcome, detail = c.inflate(r)
+	}
+	if outcome == measure.OK {
+		outcome, detail = u.call.judge(&c.x, r, t.done-t.sent)
+	}
 	c.finish(i, t, outcome, r.status, detail)
+}
+
+// inflate undoes the compression of a body that the call looks into. What it
+// returns is good until the next call.
+func (c *cast) inflate(r reply) (body []byte, o measure.Outcome, detail string) {
+	most := c.plan.Spec.Target.MaxBody
+	if most <= 0 {
+		most = httpwire.DefaultBody
+	}
+	body, err := httpwire.Inflate(c.inflated[:0], httpwire.ContentEncoding(r.header), r.body, most)
+	const kept = 1 << 20 // what a rare large one needed goes
+	if c.inflated = body[:0]; cap(body) > kept {
+		c.inflated = nil
+	}
+	var unknown httpwire.UnknownEncoding
+	switch {
+	case err == nil:
+		return body, measure.OK, ""
+	case errors.Is(err, httpwire.ErrTooLarge):
+		return nil, measure.TooLarge, err.Error()
+	case errors.As(err, &unknown):
+		return nil, measure.Check, err.Error()
+	}
+	return nil, measure.Protocol, err.Error()
 }
 
 // fail ends a request without one.

@@ -217,8 +217,8 @@ func (l *loop) discard() { l.poller.close() }
 func (l *loop) close() {
 	now := l.now()
 	const ended = "in flight when the run ended"
-	l.roster.waiting(func(i int32, target int) {
-		l.roster.stepOut(i, target)
+	l.roster.waiting(func(i int32) {
+		l.roster.stepOut(i)
 		l.fail(i, trip{done: now}, measure.Aborted, ended)
 	})
 	for n := range l.conns {
@@ -492,8 +492,8 @@ func (l *loop) complete(n int32, now int64, keep bool) {
 	c.trip.done, c.trip.late = now, now-l.since
 	i := l.roster.lanes[n].user
 	k := l.users[i].call
-	r := reply{status: c.parser.Status()}
-	if k.keepHeader {
+	r := reply{status: c.parser.Status(), cookies: c.parser.HasCookie(), encoded: c.parser.Encoded()}
+	if k.keepHeader || r.cookies || r.encoded {
 		r.header = c.parser.Header()
 	}
 	if k.keepBody {
@@ -587,12 +587,11 @@ func ownFault(err error) bool {
 // expire ends a request at its deadline, unless its answer is there and was only
 // not read yet: then the loop was late, and not the target.
 func (l *loop) expire(i int32) {
-	target := int(l.users[i].on)
-	if l.roster.stepOut(i, target) {
+	if l.roster.stepOut(i) {
 		l.fail(i, trip{done: l.now()}, measure.Timeout, "no connection of the pool was free within the timeout")
 		return
 	}
-	n, _ := l.roster.of(i, target)
+	n, _ := l.roster.of(i, int(l.users[i].on))
 	if l.conns[n].state == waiting {
 		if l.read(n); l.conns[n].state != waiting {
 			return

@@ -15,13 +15,15 @@ type roster struct {
 	size    int // pool: connections to each target that this loop may open
 
 	// link is, by user and target (per user) or by user (otherwise), the
-	// connection plus one; 0: none, inLine: it waits for one.
+	// connection plus one; 0: none; below: it waits for one, and this is its
+	// ticket. A place in a line with another ticket has been given up.
 	link  []int32
 	lanes []lane
 	spare []int32   // numbers that stand for nothing at present
 	free  [][]int32 // pool: by target, connections that nobody uses, last in first out
 	made  []int     // pool: by target, connections that there are
 	line  []queue   // pool: by target, users who wait
+	last  int32     // ticket, below 0
 }
 
 // lane is what the roster knows of a connection.
@@ -30,32 +32,32 @@ type lane struct {
 	target int32
 }
 
-const inLine int32 = -1
-
-// queue is a first-in, first-out line of users.
+// queue is a first-in, first-out line of users with their tickets.
 type queue struct {
-	items []int32
+	items []place
 	head  int
 }
 
-func (q *queue) push(i int32) {
+type place struct{ user, ticket int32 }
+
+func (q *queue) push(p place) {
 	if q.head > 1024 && q.head*2 > len(q.items) {
 		q.items = append(q.items[:0], q.items[q.head:]...)
 		q.head = 0
 	}
-	q.items = append(q.items, i)
+	q.items = append(q.items, p)
 }
 
-func (q *queue) pop() (int32, bool) {
+func (q *queue) pop() (place, bool) {
 	if q.head == len(q.items) {
-		return 0, false
+		return place{}, false
 	}
-	i := q.items[q.head]
+	p := q.items[q.head]
 	q.head++
 	if q.head == len(q.items) {
 		q.items, q.head = q.items[:0], 0
 	}
-	return i, true
+	return p, true
 }
 
 // newRoster returns the roster of one loop of several for a spec's policy.
@@ -78,7 +80,7 @@ func newRoster(c spec.Connection, targets, users, loop, loops int) roster {
 	return r
 }
 
-func (r *roster) place(user int32, target int) int {
+func (r *roster) index(user int32, target int) int {
 	at := int(user)
 	if r.per == spec.PerUser {
 		at = at*r.targets + target
@@ -92,7 +94,7 @@ func (r *roster) place(user int32, target int) int {
 // take lends the user a connection to a target for one request; false: there is
 // none, and the user waits in line until giveBack names it.
 func (r *roster) take(user int32, target int) (number int32, ok bool) {
-	at := r.place(user, target)
+	at := r.index(user, target)
 	if r.per == spec.PerUser && r.link[at] > 0 {
 		return r.link[at] - 1, true
 	}
@@ -104,8 +106,11 @@ func (r *roster) take(user int32, target int) (number int32, ok bool) {
 			return number, true
 		}
 		if r.made[target] >= r.size {
-			r.link[at] = inLine
-			r.line[target].push(user)
+			if r.last--; r.last >= 0 { // two thousand million waits later
+				r.last = -1
+			}
+			r.link[at] = r.last
+			r.line[target].push(place{user, r.last})
 			return 0, false
 		}
 		r.made[target]++
@@ -129,17 +134,16 @@ func (r *roster) number(l lane) int32 {
 
 // of returns the connection that a user has to a target; false: none.
 func (r *roster) of(user int32, target int) (number int32, ok bool) {
-	link := r.link[r.place(user, target)]
+	link := r.link[r.index(user, target)]
 	return link - 1, link > 0
 }
 
 // stepOut takes a user out of the line; false: it did not wait.
-func (r *roster) stepOut(user int32, target int) bool {
-	at := r.place(user, target)
-	if r.per != spec.Pool || r.link[at] != inLine {
+func (r *roster) stepOut(user int32) bool {
+	if r.per != spec.Pool || int(user) >= len(r.link) || r.link[user] >= 0 {
 		return false
 	}
-	r.link[at] = 0
+	r.link[user] = 0
 	return true
 }
 
@@ -154,13 +158,13 @@ func (r *roster) giveBack(number int32) (next int32, ok bool) {
 	case spec.Pool:
 		r.link[l.user] = 0
 		for {
-			user, waits := r.line[l.target].pop()
+			p, waits := r.line[l.target].pop()
 			if !waits {
 				break
 			}
-			if r.link[user] == inLine {
-				r.lanes[number].user, r.link[user] = user, number+1
-				return user, true
+			if r.link[p.user] == p.ticket {
+				r.lanes[number].user, r.link[p.user] = p.user, number+1
+				return p.user, true
 			}
 		}
 		r.free[l.target] = append(r.free[l.target], number)
@@ -174,7 +178,7 @@ func (r *roster) leave(user int32, yield func(number int32)) {
 		return
 	}
 	for target := range r.targets {
-		at := r.place(user, target)
+		at := r.index(user, target)
 		if link := r.link[at]; link > 0 {
 			r.link[at] = 0
 			r.spare = append(r.spare, link-1)
@@ -184,12 +188,12 @@ func (r *roster) leave(user int32, yield func(number int32)) {
 }
 
 // waiting yields the users in line.
-func (r *roster) waiting(yield func(user int32, target int)) {
+func (r *roster) waiting(yield func(user int32)) {
 	for target := range r.line {
 		q := &r.line[target]
-		for _, user := range q.items[q.head:] {
-			if r.link[user] == inLine {
-				yield(user, target)
+		for _, p := range q.items[q.head:] {
+			if r.link[p.user] == p.ticket {
+				yield(p.user)
 			}
 		}
 	}
