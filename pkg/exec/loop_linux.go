@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tollgate/internal/expr"
 	"tollgate/internal/httpwire"
 	"tollgate/internal/measure"
 	"tollgate/pkg/spec"
@@ -29,6 +30,7 @@ type loop struct {
 	roster roster
 	to     *Addresses
 	routes []route
+	ports  *ports // nil: the kernel chooses them
 	limits *httpwire.Limits
 	zero   time.Time // instant 0 of the run
 
@@ -101,6 +103,8 @@ const (
 	// readsPerTurn bounds what one peer may send before the others have their
 	// turn again.
 	readsPerTurn = 4
+	// crowd is from how many connections to one address on ports may get scarce.
+	crowd = 8192
 	// eventsPerLook is after how many events timers are looked at again.
 	eventsPerLook = 32
 	// keptBodies bounds the bodies that all loops together hold for checks and
@@ -120,6 +124,9 @@ func newLoop(c *cast, to *Addresses, zero time.Time) (driver, error) {
 		roster: newRoster(c.plan.Spec.Target.Connection, targets, cap(c.users), c.loop, c.loops),
 		routes: make([]route, targets),
 		most:   keptBodies / int64(c.loops), limits: &httpwire.Limits{Body: c.plan.Spec.Target.MaxBody},
+	}
+	if c.plan.Needs().Ports > crowd {
+		l.ports = newPorts(uint64(expr.NewKey(c.x.RunKey, 0, uint64(c.loop), 0)))
 	}
 	if cap(l.roster.lanes) > 0 {
 		l.conns = make([]conn, 0, cap(l.roster.lanes))
@@ -276,7 +283,7 @@ func (l *loop) carry(n int32, now int64) {
 		return
 	}
 	to := l.peer(int(l.roster.lanes[n].target))
-	fd, err := dial(to.to, to.v6)
+	fd, err := dial(to.to, to.v6, l.ports)
 	if err != nil {
 		l.broke(n, err, true)
 		return
