@@ -54,7 +54,7 @@ func (a *app) compareSystems(ctx context.Context, args []string, l *load, o runO
 	}
 	// Nothing is sent to one that would be for nothing.
 	for side, s := range c.specs {
-		if _, err := exec.Preflight(ctx, &s.Target, exec.PreflightOptions{Allow: o.allow}); err != nil {
+		if _, err := exec.Preflight(ctx, s, exec.PreflightOptions{Allow: o.allow}); err != nil {
 			f := &fault{exit: notReady(ctx, err).exit()}
 			f.reasons[0] = fmt.Sprintf("%s: %s", compare.Side(side), f.reasons[0])
 			return f

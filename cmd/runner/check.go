@@ -130,7 +130,7 @@ func (a *app) check(name string, ch checking) checked {
 		variants = append(variants, s.Profiles...)
 	}
 	lines := strings.Split(string(src.text), "\n")
-	descriptors := maxConnections()
+	budget := budget()
 	for _, variant := range variants {
 		s, faults := spec.Parse(name, src.text, spec.Options{Profile: variant, Env: a.env})
 		if faults != nil {
@@ -139,7 +139,7 @@ func (a *app) check(name string, ch checking) checked {
 		if s.Confidence.Off {
 			c.unproven = append(c.unproven, variant)
 		}
-		for _, d := range misgivings(s, descriptors, ch.latency) {
+		for _, d := range misgivings(s, budget, ch.latency) {
 			f := finding{spec.Fault{Pos: d.pos, Msg: d.msg, Hint: d.hint}, mild}
 			if ch.strict && !d.machine {
 				f.Severity = severe
@@ -163,15 +163,19 @@ func (a *app) check(name string, ch checking) checked {
 }
 
 // misgivings are the doubts about a spec, and what this machine cannot do.
-func misgivings(s *spec.Spec, descriptors int, latency time.Duration) []doubt {
+func misgivings(s *spec.Spec, budget exec.Budget, latency time.Duration) []doubt {
 	start := spec.Pos{File: s.File, Line: 1, Col: 1}
 	f, err := foresee(s, exec.Options{}, latency)
 	if err != nil {
 		return []doubt{{pos: start, msg: err.Error()}}
 	}
 	out := f.doubts()
-	if _, err := exec.Compile(s, exec.Options{MaxConnections: descriptors}); err != nil {
-		out = append(out, doubt{pos: start, msg: "on this machine: " + err.Error(), machine: true})
+	p, err := exec.Compile(s, exec.Options{MaxConnections: budget.Files})
+	if err != nil {
+		return append(out, doubt{pos: start, msg: err.Error()})
+	}
+	for _, short := range p.Shortages(budget) {
+		out = append(out, doubt{pos: start, msg: "on this machine: " + short, machine: true})
 	}
 	return out
 }

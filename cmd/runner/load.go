@@ -199,6 +199,9 @@ func (a *app) plan(src source, l *load, descriptors int) (*exec.Plan, error) {
 	if err != nil {
 		return nil, misuse("", "%v", err)
 	}
+	if b := budget(); b.Memory > 0 && p.Needs().Memory > b.Memory { // the system would end the run without a report
+		return nil, misuse("", "%s", p.Shortages(exec.Budget{Memory: b.Memory})[0])
+	}
 	return p, nil
 }
 

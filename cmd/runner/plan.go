@@ -51,6 +51,9 @@ run needs. It sends nothing, and asks no target anything.`,
 			if err != nil {
 				return misuse("", "%v", err)
 			}
+			for _, short := range p.Shortages(budget()) {
+				fmt.Fprintf(a.err, "warning: on this machine: %s\n", short)
+			}
 			o := outlook{plan: p, foresight: f, files: descriptors + spareFiles}
 			if asJSON {
 				return writeJSON(a.out, o.document())

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -178,6 +177,9 @@ func (a *app) announce(p *exec.Plan, o runOptions) {
 	if len(o.changes) > 0 {
 		fmt.Fprintf(a.err, "  changed: %s\n", strings.Join(o.changes, ", "))
 	}
+	for _, short := range p.Shortages(budget()) {
+		fmt.Fprintf(a.err, "  warning: %s\n", short)
+	}
 	for _, dropped := range p.Spec.Dropped {
 		fmt.Fprintf(a.err, "  left out: %s\n", dropped)
 	}
@@ -185,30 +187,30 @@ func (a *app) announce(p *exec.Plan, o runOptions) {
 
 // ending is a run that is over, however far it came.
 type ending struct {
-	plan    *exec.Plan
-	result  *exec.Result // nil: no load was sent
-	address netip.AddrPort
-	started time.Time
-	state   state // but for the verdict, which report fills in
+	plan      *exec.Plan
+	result    *exec.Result    // nil: no load was sent
+	addresses *exec.Addresses // nil: no target was ready
+	started   time.Time
+	state     state // but for the verdict, which report fills in
 }
 
 // drive asks whether the target is ready, and loads it.
 func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 	e := &ending{plan: p, started: time.Now()}
-	addr, err := exec.Preflight(ctx, &p.Spec.Target, exec.PreflightOptions{Allow: o.allow})
-	e.address = addr
+	to, err := exec.Preflight(ctx, p.Spec, exec.PreflightOptions{Allow: o.allow})
+	e.addresses = to
 	if err != nil || ctx.Err() != nil {
 		e.state = notReady(ctx, err)
 		return e
 	}
 	progress := func(exec.Progress) {}
 	if !o.quiet {
-		fmt.Fprintf(a.err, "  ready: %s\n", addr)
+		fmt.Fprintf(a.err, "  ready: %s\n", to)
 		s := newScreen(a.canvas, p, a.live(), a.colored(a.err, o.noColor))
 		defer s.Close()
 		progress = func(now exec.Progress) { s.take(now, ctx.Err() != nil) }
 	}
-	e.result, err = exec.Run(ctx, p, exec.RunOptions{Target: addr, Loops: o.loops, Progress: progress})
+	e.result, err = exec.Run(ctx, p, exec.RunOptions{Addresses: to, Loops: o.loops, Progress: progress})
 	switch {
 	case err != nil:
 		e.state.internal = []string{err.Error()}
@@ -256,8 +258,8 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 			Cores: runtime.NumCPU(), Seed: e.plan.Seed,
 		},
 	}
-	if e.address.IsValid() {
-		r.Generator.Address = e.address.String()
+	if e.addresses != nil {
+		r.Generator.Address = e.addresses.String()
 	}
 	res := e.result
 	if res == nil { // nothing was recorded, and so there is no data for any promise

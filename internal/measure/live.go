@@ -8,6 +8,7 @@ type Live struct {
 	Failures  uint64
 	NotIssued uint64
 	Refused   uint64 // of the failures: those that got no connection
+	Own       uint64 // of the failures: those that this machine is to blame for
 	Response  Hist   // of the successes, coarse; Inf counts the failures and the never sent
 	Lag       Hist   // how late the generator itself was, coarse
 }
@@ -18,6 +19,7 @@ func (l *Live) Merge(o *Live) {
 	l.Failures += o.Failures
 	l.NotIssued += o.NotIssued
 	l.Refused += o.Refused
+	l.Own += o.Own
 	l.Response.Merge(&o.Response)
 	l.Lag.Merge(&o.Lag)
 }
@@ -28,6 +30,7 @@ type liveView struct {
 	sum      uint64
 	min, max int64
 	refused  uint64
+	own      uint64
 
 	lag    cell
 	lagMax int64
@@ -49,8 +52,11 @@ func (v *liveView) request(o Outcome, ns int64, index int, pool *pagePool) {
 	case Aborted:
 	default:
 		v.failures++
-		if o == ConnectFail {
+		switch o {
+		case ConnectFail:
 			v.refused++
+		case Generator:
+			v.own++
 		}
 	}
 }
@@ -58,7 +64,7 @@ func (v *liveView) request(o Outcome, ns int64, index int, pool *pagePool) {
 // drain returns what was gathered and starts anew.
 func (v *liveView) drain(pool *pagePool) Live {
 	p := v.point(0, nil)
-	out := Live{Requests: p.requests, Failures: p.failures, NotIssued: p.notIssued, Refused: v.refused}
+	out := Live{Requests: p.requests, Failures: p.failures, NotIssued: p.notIssued, Refused: v.refused, Own: v.own}
 	out.Response.Inf = p.failures + p.notIssued
 	if p.filled > 0 {
 		out.Response.Packed, out.Response.Coarse, out.Response.Count = p.packed, true, total(p.packed)
@@ -70,6 +76,6 @@ func (v *liveView) drain(pool *pagePool) Live {
 	v.lag.reset(0, pool)
 	v.lagMax = 0
 	v.reset(0, pool)
-	v.sum, v.min, v.max, v.refused = 0, math.MaxInt64, 0, 0
+	v.sum, v.min, v.max, v.refused, v.own = 0, math.MaxInt64, 0, 0, 0
 	return out
 }

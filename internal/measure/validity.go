@@ -40,7 +40,7 @@ func Validity(s *Snapshot, health []Health, limit float64) (reasons []string) {
 	// only what failed on this machine counts against the generator here.
 	if share := float64(planned-min(own, planned)) / float64(planned); share < issuedLeast {
 		reasons = append(reasons, fmt.Sprintf("only %.1f %% of the planned requests could be sent from this machine (ports, descriptors or memory ran out)", share*100))
-	} else if issued > 0 && float64(own) > ownFaultsMost*float64(issued) {
+	} else if issued > 0 && float64(own) > OwnFaultsMost*float64(issued) {
 		reasons = append(reasons, fmt.Sprintf("%d of %d requests failed on this machine (ports, descriptors or memory ran out), more than 0.1 %%", own, issued))
 	}
 
@@ -71,14 +71,17 @@ func Validity(s *Snapshot, health []Health, limit float64) (reasons []string) {
 	return reasons
 }
 
-// The limits of a valid run.
+// OwnFaultsMost is the share of a valid run's requests that may fail on this
+// machine at most.
+const OwnFaultsMost = 0.001
+
+// The other limits of a valid run.
 const (
-	issuedLeast   = 0.99
-	ownFaultsMost = 0.001
-	lagLeast      = 0.010 // seconds
-	lagShare      = 0.10  // of the tightest latency limit
-	cpuMost       = 0.85
-	cpuSeconds    = 5
+	issuedLeast = 0.99
+	lagLeast    = 0.010 // seconds
+	lagShare    = 0.10  // of the tightest latency limit
+	cpuMost     = 0.85
+	cpuSeconds  = 5
 )
 
 // judgedLag returns the p99 of the judged seconds' own p99s, weighted by what

@@ -35,7 +35,7 @@ slos: [p95 < 200ms, p99 < 500ms, errors < 1%]
 		c.outbox = queue[:0]
 		for _, i := range k {
 			c.begin(i, now)
-			text, spare, err := c.render(i, now, out[:0], scratch)
+			text, _, spare, err := c.render(i, now, out[:0], scratch)
 			if err != nil {
 				b.Fatal(err)
 			}

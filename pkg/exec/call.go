@@ -21,14 +21,19 @@ import (
 // to make of the answer.
 type call struct {
 	step       int // column in the layout
+	on         int // target, as spec.Endpoint.On
 	method     string
-	head       bool // the answer to HEAD has no body
-	static     []byte
+	head       bool   // the answer to HEAD has no body
+	static     []byte // the whole head, and a short body, of a request without slots
+	blob       []byte // a long body without slots, sent as it is: never copied
 	prefix     []byte // "METHOD " of a request with slots
-	target     *expr.Text
+	path       *expr.Text
 	middle     []byte        // version, Host and the static headers
 	headers    []spec.Header // with slots
 	body       *expr.Text
+	fields     []spec.Header // all of the spec's, for a redirect
+	redirects  int           // how many in a row are followed
+	ownCookie  bool          // the spec writes the Cookie header itself
 	when       *expr.Cond
 	values     []spec.Draw
 	saves      []spec.Save
@@ -40,30 +45,38 @@ type call struct {
 
 // compileCall merges the headers of target, persona and endpoint, the more
 // special one winning, and renders what is the same for every user.
-func compileCall(t *spec.Target, p *spec.Persona, s *spec.Step, step int) *call {
+//
+// The headers of a persona go to every target that it calls: whoever writes
+// them there says so.
+func compileCall(all *spec.Spec, p *spec.Persona, s *spec.Step, step int) *call {
 	e := s.Endpoint
+	t := all.TargetOf(e.On)
 	c := &call{
-		step:   step,
-		method: e.Method,
-		head:   e.Method == "HEAD",
-		target: e.Path,
-		body:   e.Body,
-		when:   s.When,
-		values: s.Values,
-		saves:  s.Save,
-		expect: s.Expect,
+		step:      step,
+		on:        e.On,
+		method:    e.Method,
+		head:      e.Method == "HEAD",
+		path:      e.Path,
+		body:      e.Body,
+		when:      s.When,
+		values:    s.Values,
+		saves:     s.Save,
+		expect:    s.Expect,
+		redirects: e.Redirects,
 	}
 	c.middle = append(c.middle, " HTTP/1.1\r\n"...)
 	c.middle = httpwire.AppendField(c.middle, "Host", []byte(hostField(t)))
-	fields := mergeHeaders(t.Headers, p.Headers, e.Headers)
-	for _, d := range [...]struct{ name, value string }{
-		{"User-Agent", userAgent}, {"Accept", "*/*"}, {"Content-Type", e.Type},
-	} {
-		if d.value != "" && !slices.ContainsFunc(fields, func(h spec.Header) bool { return strings.EqualFold(h.Name, d.name) }) {
+	c.fields = mergeHeaders(t.Headers, p.Headers, e.Headers)
+	c.ownCookie = named(c.fields, "Cookie")
+	for _, d := range defaultFields(e.Type) {
+		if d.value != "" && !named(c.fields, d.name) {
 			c.middle = httpwire.AppendField(c.middle, d.name, []byte(d.value))
 		}
 	}
-	for _, h := range fields {
+	if all.Target.Connection.Per == spec.PerRequest {
+		c.middle = append(c.middle, closeField...)
+	}
+	for _, h := range c.fields {
 		if v, ok := h.Value.Static(); ok {
 			c.middle = httpwire.AppendField(c.middle, h.Name, v)
 		} else {
@@ -76,22 +89,45 @@ func compileCall(t *spec.Target, p *spec.Persona, s *spec.Step, step int) *call 
 		c.json = c.json || s.From == spec.FromJSON
 		c.keepBody = c.keepBody || s.From != spec.FromHeader
 	}
-	c.keepHeader = c.keepHeader || len(c.expect.Header) > 0
+	c.keepHeader = c.keepHeader || len(c.expect.Header) > 0 || c.redirects > 0
 	c.json = c.json || len(c.expect.JSON) > 0
 	c.keepBody = c.keepBody || len(c.expect.JSON) > 0 || len(c.expect.Body) > 0
 
-	_, fixed := c.target.Static()
+	_, fixed := c.path.Static()
 	if c.body != nil {
-		_, ok := c.body.Static()
+		body, ok := c.body.Static()
 		fixed = fixed && ok
+		if ok && len(body) > longBody {
+			c.blob = body
+		}
 	}
 	if fixed && len(c.headers) == 0 {
-		static, _, err := c.append(nil, nil, nil)
+		static, _, err := c.append(nil, nil, nil, nil)
 		if err == nil {
 			c.static = static
 		}
 	}
 	return c
+}
+
+// longBody is from what size on a body without slots is sent from where it
+// lies: 16 KiB.
+const longBody = 16 << 10
+
+// closeField tells the target that this is the only request on its connection,
+// so that it ends the connection, and keeps the port in TIME_WAIT, itself.
+const closeField = "Connection: close\r\n"
+
+// defaultFields are the headers that a request has unless the spec sets them.
+func defaultFields(contentType string) [3]struct{ name, value string } {
+	return [3]struct{ name, value string }{
+		{"User-Agent", userAgent}, {"Accept", "*/*"}, {"Content-Type", contentType},
+	}
+}
+
+// named reports whether a header is among those of a spec.
+func named(fields []spec.Header, name string) bool {
+	return slices.ContainsFunc(fields, func(h spec.Header) bool { return strings.EqualFold(h.Name, name) })
 }
 
 // userAgent names the generator to the target's logs.
@@ -102,10 +138,17 @@ func hostField(t *spec.Target) string {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	if t.Port == 80 {
+	if t.Port == defaultPort(t.Scheme) {
 		return host
 	}
 	return host + ":" + strconv.Itoa(t.Port)
+}
+
+func defaultPort(scheme string) int {
+	if scheme == "https" {
+		return 443
+	}
+	return 80
 }
 
 // mergeHeaders joins lists of headers; a later list replaces fields of the same name.
@@ -121,30 +164,50 @@ func mergeHeaders(lists ...[]spec.Header) []spec.Header {
 }
 
 // append renders the request into dst, using scratch for the body, whose length
-// must be known first. It returns both buffers, grown. The error says which
-// value was unset or refused.
-func (c *call) append(dst, scratch []byte, x *expr.Ctx) (out, spare []byte, err error) {
+// must be known first; a long body without slots is left out, and follows from
+// c.blob. cookie is the value of the Cookie header, nil for none. It returns
+// both buffers, grown. The error says which value was unset or refused.
+func (c *call) append(dst, scratch []byte, x *expr.Ctx, cookie []byte) (out, spare []byte, err error) {
 	dst = append(dst, c.prefix...)
-	if dst, err = c.target.Append(dst, x); err != nil {
+	if dst, err = c.path.Append(dst, x); err != nil {
 		return dst, scratch, err
 	}
 	dst = append(dst, c.middle...)
-	for i := range c.headers {
-		h := &c.headers[i]
+	if dst, err = appendHeaders(dst, c.headers, x); err != nil {
+		return dst, scratch, err
+	}
+	if cookie != nil {
+		dst = httpwire.AppendField(dst, "Cookie", cookie)
+	}
+	return c.appendBody(dst, scratch, x)
+}
+
+// appendHeaders renders headers with slots; one whose value is unset is left out.
+func appendHeaders(dst []byte, headers []spec.Header, x *expr.Ctx) ([]byte, error) {
+	var err error
+	for i := range headers {
+		h := &headers[i]
 		mark := len(dst)
 		dst = append(dst, h.Name...)
 		dst = append(dst, ": "...)
 		dst, err = h.Value.Append(dst, x)
 		switch {
 		case errors.Is(err, expr.ErrUnset):
-			dst = dst[:mark] // a header whose value is unset is left out
+			dst = dst[:mark]
 			continue
 		case err != nil:
-			return dst, scratch, fmt.Errorf("header %s: %w", h.Name, err)
+			return dst, fmt.Errorf("header %s: %w", h.Name, err)
 		}
 		dst = append(dst, "\r\n"...)
 	}
+	return dst, nil
+}
+
+// appendBody ends the head with what frames the body, and renders the body.
+func (c *call) appendBody(dst, scratch []byte, x *expr.Ctx) (out, spare []byte, err error) {
 	switch {
+	case c.blob != nil:
+		dst = httpwire.AppendLength(dst, len(c.blob))
 	case c.body != nil:
 		if body, ok := c.body.Static(); ok {
 			dst = httpwire.AppendLength(dst, len(body))
@@ -165,9 +228,11 @@ func (c *call) append(dst, scratch []byte, x *expr.Ctx) (out, spare []byte, err 
 
 // reply is a complete response, borrowed from the driver's buffers.
 type reply struct {
-	status int
-	header []byte
-	body   []byte
+	status  int
+	header  []byte // where the call or the cookies need it
+	body    []byte // where the call needs it
+	cookies bool   // the header sets cookies
+	encoded bool   // the body is compressed, and the header says how
 }
 
 // judge decides how a complete response ends its request, and saves what the

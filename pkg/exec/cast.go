@@ -1,10 +1,12 @@
 package exec
 
 import (
+	"errors"
 	"hash/fnv"
 	"sync/atomic"
 
 	"tollgate/internal/expr"
+	"tollgate/internal/httpwire"
 	"tollgate/internal/measure"
 	"tollgate/pkg/spec"
 )
@@ -21,20 +23,22 @@ import (
 //
 // All instants are nanoseconds since the start of the run.
 type cast struct {
-	plan  *Plan
-	rec   *measure.Recorder
-	line  *timeline
-	loop  int
-	loops int
-	epoch int64 // Unix nanoseconds of the run's start
+	plan   *Plan
+	rec    *measure.Recorder
+	line   *timeline
+	shared *shared
+	loop   int
+	loops  int
+	epoch  int64 // Unix nanoseconds of the run's start
 
-	users  []user
-	local  [][]int32 // by persona and number: index into users plus one
-	arena  []expr.Value
-	wheel  wheel
-	x      expr.Ctx
-	outbox []int32 // users whose request is to be sent
-	hangup []int32 // users whose connection is to be closed
+	users    []user
+	local    [][]int32 // by persona and number: index into users plus one
+	arena    []expr.Value
+	wheel    wheel
+	x        expr.Ctx
+	inflated []byte  // the last body that came compressed
+	outbox   []int32 // users whose request is to be sent
+	hangup   []int32 // users whose connection is to be closed
 
 	upcoming []cue // parts that have been announced and not begun
 	seen     int   // spans whose origin the recorder knows
@@ -55,6 +59,8 @@ type cast struct {
 	alive    int       // users that take part in the open stage, those in set-up included
 	grown    []int     // by persona: first number that has not been tried
 
+	once int32 // index plus one of the user who makes the requests of the run itself
+
 	ends     int64 // when the plan is over, once that is announced
 	paused   bool
 	waiting  []int32 // users whose think time ended in a pause
@@ -74,13 +80,21 @@ type stats struct {
 	settling atomic.Int64   // users still to come or in on_start
 	inFlight atomic.Int64
 	parts    atomic.Int64 // how many parts have begun
+	once     atomic.Int64 // of the run's own requests: onceWaits, onceDone or onceFailed
 }
+
+// What became of the requests before or after the run.
+const (
+	onceWaits int64 = iota
+	onceDone
+	onceFailed
+)
 
 func newCast(p *Plan, line *timeline, loop, loops int, run string, epoch int64) *cast {
 	h := fnv.New64a()
 	h.Write([]byte(run))
 	c := &cast{
-		plan: p, rec: measure.NewRecorder(p.Layout), line: line, loop: loop, loops: loops, epoch: epoch,
+		plan: p, rec: measure.NewRecorder(p.Layout), line: line, shared: newShared(p), loop: loop, loops: loops, epoch: epoch,
 		local: make([][]int32, len(p.personas)),
 		free:  make([][]int32, len(p.personas)),
 		queue: make([]fifo, len(p.personas)),
@@ -89,6 +103,10 @@ func newCast(p *Plan, line *timeline, loop, loops int, run string, epoch int64) 
 		x:    expr.Ctx{Run: run, RunKey: h.Sum64()},
 	}
 	c.stats.active = make([]atomic.Int64, len(p.personas))
+	// Growing would leave what was outgrown to the collector.
+	room := min(p.maxUsers/loops+1, 1<<21)
+	c.users = make([]user, 0, room)
+	c.wheel.nodes = make([]node, 0, room)
 	return c
 }
 
@@ -220,11 +238,17 @@ func (c *cast) advance(now int64, expire func(i int32)) {
 			switch {
 			case c.draining && at >= c.ends:
 				u.state = idle
+			case c.open != nil: // its refresh had failed
+				c.toFree(i, at)
 			case c.paused:
 				u.state = idle
 				c.waiting = append(c.waiting, i)
 			default:
 				c.startTask(i, at)
+			}
+		case idle: // waits for an arrival, and its set-up has grown old
+			if c.open != nil && !c.draining && c.stale(u, now) {
+				c.refresh(i, now)
 			}
 		}
 	}
@@ -264,7 +288,7 @@ func (c *cast) phase(due int64) int32 {
 // sample. False when the run stopped before it could begin.
 func (c *cast) begin(i int32, now int64) bool {
 	u := &c.users[i]
-	if c.halted {
+	if c.stopped(u) {
 		c.rec.Unplanned(int(u.phase), u.call.step)
 		c.stop(u)
 		return false
@@ -276,18 +300,29 @@ func (c *cast) begin(i int32, now int64) bool {
 	return true
 }
 
-// render appends the user's request to dst; scratch is for its body. Values
-// that belong to the call are drawn here, once.
-func (c *cast) render(i int32, now int64, dst, scratch []byte) (out, spare []byte, err error) {
+// render appends the user's request to dst; scratch is for its body, and tail
+// is a body that is to be sent after it from where it lies, nil for none.
+// Values that belong to the call are drawn here, once.
+func (c *cast) render(i int32, now int64, dst, scratch []byte) (out, tail, spare []byte, err error) {
 	u := &c.users[i]
-	if u.call.static != nil && len(u.call.values) == 0 {
-		return u.call.static, scratch, nil
+	k := u.call
+	if k.static != nil && len(k.values) == 0 && u.extra.plain() {
+		return k.static, k.blob, scratch, nil
+	}
+	if u.extra != nil && u.extra.hop.method != "" {
+		c.context(u, u.extra.hop.rendered)
+		out, spare, err = k.appendHop(dst, scratch, c, u, c.cookie(u))
+		if u.extra.hop.body {
+			tail = k.blob
+		}
+		return out, tail, spare, err
 	}
 	c.context(u, now)
-	if len(u.call.values) > 0 {
-		c.drawValues(u, u.call.values)
+	if len(k.values) > 0 {
+		c.drawValues(u, k.values)
 	}
-	return u.call.append(dst, scratch, &c.x)
+	out, spare, err = k.append(dst, scratch, &c.x, c.cookie(u))
+	return out, k.blob, spare, err
 }
 
 // trip is what the driver measured of one request.
@@ -303,8 +338,44 @@ type trip struct {
 func (c *cast) done(i int32, t trip, r reply) {
 	u := &c.users[i]
 	c.context(u, t.done)
-	outcome, detail := u.call.judge(&c.x, r, t.done-t.sent)
+	if r.cookies {
+		c.keepCookies(u, r.header)
+	}
+	if c.follow(i, t, r) {
+		return
+	}
+	outcome, detail := measure.OK, ""
+	if r.encoded && u.call.keepBody {
+		r.body, outcome, detail = c.inflate(r)
+	}
+	if outcome == measure.OK {
+		outcome, detail = u.call.judge(&c.x, r, t.done-t.sent)
+	}
 	c.finish(i, t, outcome, r.status, detail)
+}
+
+// inflate undoes the compression of a body that the call looks into. What it
+// returns is good until the next call.
+func (c *cast) inflate(r reply) (body []byte, o measure.Outcome, detail string) {
+	most := c.plan.Spec.Target.MaxBody
+	if most <= 0 {
+		most = httpwire.DefaultBody
+	}
+	body, err := httpwire.Inflate(c.inflated[:0], httpwire.ContentEncoding(r.header), r.body, most)
+	const kept = 1 << 20 // what a rare large one needed goes
+	if c.inflated = body[:0]; cap(body) > kept {
+		c.inflated = nil
+	}
+	var unknown httpwire.UnknownEncoding
+	switch {
+	case err == nil:
+		return body, measure.OK, ""
+	case errors.Is(err, httpwire.ErrTooLarge):
+		return nil, measure.TooLarge, err.Error()
+	case errors.As(err, &unknown):
+		return nil, measure.Check, err.Error()
+	}
+	return nil, measure.Protocol, err.Error()
 }
 
 // fail ends a request without one.
@@ -312,7 +383,8 @@ func (c *cast) fail(i int32, t trip, o measure.Outcome, detail string) {
 	c.finish(i, t, o, 0, detail)
 }
 
-func (c *cast) finish(i int32, t trip, o measure.Outcome, status int, detail string) {
+// record makes the sample of a request that has ended.
+func (c *cast) record(i int32, t trip, o measure.Outcome) {
 	u := &c.users[i]
 	c.wheel.clear(i)
 	c.inFlight--
@@ -323,6 +395,14 @@ func (c *cast) finish(i int32, t trip, o measure.Outcome, status int, detail str
 	}
 	c.rec.Record(int(u.phase), u.call.step, &s)
 	c.rec.Lag(max(lag, t.late))
+}
+
+func (c *cast) finish(i int32, t trip, o measure.Outcome, status int, detail string) {
+	c.record(i, t, o)
+	u := &c.users[i]
+	if u.extra != nil {
+		u.extra.hop = hop{}
+	}
 	if o != measure.OK {
 		c.rec.Failure(u.call.step, o, status, detail)
 		for _, k := range c.calls(u)[u.step+1:] {

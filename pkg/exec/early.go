@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tollgate/internal/measure"
 	"tollgate/pkg/slo"
 	"tollgate/pkg/spec"
 )
@@ -138,6 +139,30 @@ func (c *conductor) giveUp(now int64) {
 	if c.aborted = slo.Unreachable(unconnected); c.aborted == "" {
 		c.aborted = slo.Collapsed(ended)
 	}
+}
+
+// giveUpOnUs ends a run that can no longer be judged: more requests have failed
+// on this machine than a valid run may have in all, even if the rest of the plan
+// goes on at this rate without another one.
+func (c *conductor) giveUpOnUs(now int64) {
+	const least, seconds = 20, 3
+	if c.aborted != "" || c.own < least || now < int64(seconds*time.Second) {
+		return
+	}
+	whole := max(1, c.planned.Seconds()/time.Duration(now).Seconds())
+	if float64(c.own) > 2*measure.OwnFaultsMost*float64(c.ended)*whole {
+		c.aborted = fmt.Sprintf("%d of %d requests failed on this machine (ports, descriptors or memory ran out), and the run can no longer be judged", c.own, c.ended)
+	}
+}
+
+// length is how long the plan lasts, without the waits for set-up.
+func (p *Plan) length() (d time.Duration) {
+	for i := range p.stages {
+		for _, pt := range p.stages[i].parts {
+			d += pt.over
+		}
+	}
+	return d
 }
 
 // activeOf returns how many users of a persona were active, of all for "".

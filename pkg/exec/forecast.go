@@ -60,6 +60,12 @@ func (p *Plan) Forecast(latency time.Duration) Forecast {
 	series := make([]float64, len(p.Layout.Phases)*len(p.Layout.Steps))
 	count := func(phase int, k *call, n float64) { series[phase*len(p.Layout.Steps)+k.step] += n }
 
+	for _, k := range p.before {
+		count(phaseMoving(0), k, 1)
+	}
+	for _, k := range p.after {
+		count(p.phaseDrain(), k, 1)
+	}
 	for no := range p.stages {
 		st := &p.stages[no]
 		sf := StageForecast{Name: st.name, Shape: st.shape, Open: st.open, Pool: sum(st.pool), Most: st.most}
@@ -90,6 +96,11 @@ func (p *Plan) Forecast(latency time.Duration) Forecast {
 				}
 				for _, k := range pe.onStop {
 					count(phase, k, went)
+				}
+				for _, k := range pe.refresh {
+					if pt.from != nil {
+						count(phase, k, float64(pt.from[i]+pt.to[i])/2*pt.over.Seconds()/time.Duration(pe.refreshEvery).Seconds())
+					}
 				}
 				if st.shape == spec.Pause {
 					continue
@@ -151,17 +162,14 @@ func (pe *persona) cycle(latency time.Duration) time.Duration {
 	for _, t := range pe.tasks {
 		steps += float64(t.weight) * float64(len(t.calls))
 	}
-	think := (pe.think.Min + max(pe.think.Min, pe.think.Max)) / 2
-	return think + time.Duration(math.Round(steps/float64(max(pe.weights, 1))*float64(latency)))
-}
-
-// connections is how many connections may be open at once: one for each user.
-func (p *Plan) connections() int {
-	n := p.maxUsers
-	for _, st := range p.stages {
-		n = max(n, st.most)
+	busy := time.Duration(math.Round(steps / float64(max(pe.weights, 1)) * float64(latency)))
+	if pe.pace > 0 {
+		return max(busy, time.Duration(pe.pace))
 	}
-	return n
+	if pe.think.Mean > 0 {
+		return busy + pe.think.Mean
+	}
+	return busy + (pe.think.Min+max(pe.think.Min, pe.think.Max))/2
 }
 
 // judgedByDefault reports whether objectives without `during` cover a shape.

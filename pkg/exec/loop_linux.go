@@ -11,8 +11,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tollgate/internal/expr"
 	"tollgate/internal/httpwire"
 	"tollgate/internal/measure"
+	"tollgate/pkg/spec"
 )
 
 // driverName names the driver in results.
@@ -25,8 +27,11 @@ const driverName = "loop"
 type loop struct {
 	*cast
 	poller *poller
-	to     unix.Sockaddr
-	v6     bool
+	roster roster
+	to     *Addresses
+	routes []route
+	ports  *ports // nil: the kernel chooses them
+	limits *httpwire.Limits
 	zero   time.Time // instant 0 of the run
 
 	since int64   // since when what is being read may have lain there
@@ -58,7 +63,19 @@ const (
 	waiting // for the response
 )
 
-// conn is the connection of the user of the same index.
+// route is where connections to one target go: its addresses in turn.
+type route struct {
+	list  *[]netip.AddrPort // that peers was made of
+	peers []peer
+	turn  int
+}
+
+type peer struct {
+	to unix.Sockaddr
+	v6 bool
+}
+
+// conn is what stands behind a number of the roster.
 type conn struct {
 	fd         int32
 	generation uint32 // tells events of an earlier descriptor from this one's
@@ -68,8 +85,14 @@ type conn struct {
 	parser     httpwire.Parser
 	trip       trip
 	dialed     int64
-	rest       []byte // what is left to send
-	held       int64  // bytes that the parser keeps
+	rest       *rest // what is left to send; nil for nothing
+	held       int64 // bytes that the parser keeps
+}
+
+// rest is what the socket's buffer did not take of a request.
+type rest struct {
+	head []byte // a copy, or a part of what all users share
+	tail []byte // a part of a body that all users share
 }
 
 const (
@@ -80,6 +103,8 @@ const (
 	// readsPerTurn bounds what one peer may send before the others have their
 	// turn again.
 	readsPerTurn = 4
+	// crowd is from how many connections to one address on ports may get scarce.
+	crowd = 8192
 	// eventsPerLook is after how many events timers are looked at again.
 	eventsPerLook = 32
 	// keptBodies bounds the bodies that all loops together hold for checks and
@@ -88,14 +113,39 @@ const (
 	keptByUser = 32 << 10
 )
 
-func newLoop(c *cast, target netip.AddrPort, zero time.Time) (driver, error) {
+func newLoop(c *cast, to *Addresses, zero time.Time) (driver, error) {
 	p, err := newPoller()
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{cast: c, poller: p, zero: zero, in: make([]byte, readBuffer), ended: make(chan struct{}), most: keptBodies / int64(c.loops)}
-	l.to, l.v6 = sockaddr(target)
+	targets := 1 + len(c.plan.Spec.Others)
+	l := &loop{
+		cast: c, poller: p, to: to, zero: zero, in: make([]byte, readBuffer), ended: make(chan struct{}),
+		roster: newRoster(c.plan.Spec.Target.Connection, targets, cap(c.users), c.loop, c.loops),
+		routes: make([]route, targets),
+		most:   keptBodies / int64(c.loops), limits: &httpwire.Limits{Body: c.plan.Spec.Target.MaxBody},
+	}
+	if c.plan.Needs().Ports > crowd {
+		l.ports = newPorts(uint64(expr.NewKey(c.x.RunKey, 0, uint64(c.loop), 0)))
+	}
+	if cap(l.roster.lanes) > 0 {
+		l.conns = make([]conn, 0, cap(l.roster.lanes))
+	}
 	return l, nil
+}
+
+// peer returns the next address of a target.
+func (l *loop) peer(target int) peer {
+	r := &l.routes[target]
+	if list := l.to.lists[target].Load(); list != r.list {
+		r.list, r.peers = list, r.peers[:0]
+		for _, a := range *list {
+			to, v6 := sockaddr(a)
+			r.peers = append(r.peers, peer{to, v6})
+		}
+	}
+	r.turn++
+	return r.peers[r.turn%len(r.peers)]
 }
 
 func (l *loop) now() int64 { return int64(time.Since(l.zero)) }
@@ -173,13 +223,19 @@ func (l *loop) discard() { l.poller.close() }
 // close gives every descriptor back; what is still in flight ends as aborted.
 func (l *loop) close() {
 	now := l.now()
-	for i := range l.conns {
-		if c := &l.conns[i]; c.state == connecting || c.state == sending || c.state == waiting {
-			c.trip.done = now
-			l.disconnect(int32(i))
-			l.fail(int32(i), c.trip, measure.Aborted, "in flight when the run ended")
-		} else {
-			l.disconnect(int32(i))
+	const ended = "in flight when the run ended"
+	l.roster.waiting(func(i int32) {
+		l.roster.stepOut(i)
+		l.fail(i, trip{done: now}, measure.Aborted, ended)
+	})
+	for n := range l.conns {
+		c := &l.conns[n]
+		under := c.state == connecting || c.state == sending || c.state == waiting
+		c.trip.done = now
+		t := c.trip
+		l.disconnect(int32(n))
+		if under {
+			l.fail(l.roster.lanes[n].user, t, measure.Aborted, ended)
 		}
 	}
 	l.outbox = l.outbox[:0]
@@ -191,9 +247,7 @@ func (l *loop) close() {
 func (l *loop) flush() {
 	for k := 0; k < len(l.outbox) || len(l.hangup) > 0; {
 		for _, i := range l.hangup {
-			if int(i) < len(l.conns) && l.conns[i].state == standby {
-				l.disconnect(i)
-			}
+			l.roster.leave(i, func(n int32) { l.disconnect(n) })
 		}
 		l.hangup = l.hangup[:0]
 		if k < len(l.outbox) {
@@ -204,86 +258,125 @@ func (l *loop) flush() {
 	l.outbox = l.outbox[:0]
 }
 
-// start takes a user's request up.
+// start takes a user's request up. In a pool it may have to wait for a
+// connection: that is the target's time, and not ours.
 func (l *loop) start(i int32) {
 	now := l.now()
 	if !l.begin(i, now) {
 		return
 	}
-	for int(i) >= len(l.conns) {
+	if n, ok := l.roster.take(i, int(l.users[i].on)); ok {
+		l.carry(n, now)
+	}
+}
+
+// carry sends the request of a connection's user, on a new connection if there
+// is none that is good.
+func (l *loop) carry(n int32, now int64) {
+	for int(n) >= len(l.conns) {
 		l.conns = append(l.conns, conn{})
 	}
-	c := &l.conns[i]
+	c := &l.conns[n]
 	c.trip = trip{reused: c.state == standby && c.used}
 	if c.state == standby {
-		l.write(i, now)
+		l.write(n, now)
 		return
 	}
-	fd, err := dial(l.to, l.v6)
+	to := l.peer(int(l.roster.lanes[n].target))
+	fd, err := dial(to.to, to.v6, l.ports)
 	if err != nil {
-		l.broke(i, err, true)
+		l.broke(n, err, true)
 		return
 	}
 	c.generation++
-	if err := l.poller.add(fd, i, c.generation); err != nil {
+	if err := l.poller.add(fd, n, c.generation); err != nil {
 		unix.Close(fd)
-		l.broke(i, err, true)
+		l.broke(n, err, true)
 		return
 	}
 	c.fd, c.state, c.used, c.hungUp, c.dialed = int32(fd), connecting, false, false, now
+	c.parser.SetLimits(l.limits)
+}
+
+// pass gives a connection whose request has ended to the user who waits for
+// one, if any.
+func (l *loop) pass(n int32) {
+	if l.roster.per == spec.PerRequest {
+		l.disconnect(n)
+	}
+	if _, ok := l.roster.giveBack(n); ok {
+		l.carry(n, l.now())
+	}
 }
 
 // write renders the request and sends it.
-func (l *loop) write(i int32, now int64) {
-	c := &l.conns[i]
-	user := &l.users[i]
-	buf, scratch, err := l.render(i, now, l.out[:0], l.body)
+func (l *loop) write(n int32, now int64) {
+	c := &l.conns[n]
+	i := l.roster.lanes[n].user
+	k := l.users[i].call
+	buf, tail, scratch, err := l.render(i, now, l.out[:0], l.body)
 	l.body = scratch
 	if err != nil {
 		// Nothing was sent: the connection stays good.
 		c.state, c.trip.done = standby, now
-		l.fail(i, c.trip, measure.Check, err.Error())
+		l.end(n, c.trip, measure.Check, err.Error())
 		return
 	}
-	if user.call.static == nil || len(user.call.values) > 0 {
+	shared := len(k.static) > 0 && &buf[0] == &k.static[0]
+	if !shared {
 		l.out = buf
 	}
-	c.parser.Reset(user.call.head, user.call.keepBody)
+	c.parser.Reset(k.head, k.keepBody)
 	c.trip.sent = l.now()
-	c.trip.out = int64(len(buf))
-	n, err := send(int(c.fd), buf)
+	c.trip.out = int64(len(buf) + len(tail))
+	sent, err := send(int(c.fd), buf, len(tail) > 0)
 	if err == syscall.EAGAIN {
-		n, err = 0, nil
+		sent, err = 0, nil
 	}
+	c.used = true
 	switch {
 	case err != nil:
-		l.broke(i, err, false)
-	case n < len(buf):
-		c.rest = append(c.rest[:0], buf[n:]...)
-		c.state = sending
+		l.broke(n, err, false)
+	case sent < len(buf) || len(tail) > 0:
+		left := buf[sent:]
+		if !shared {
+			left = append([]byte(nil), left...)
+		}
+		c.rest, c.state = &rest{left, tail}, sending
+		if sent == len(buf) {
+			l.writeRest(n)
+		}
 	default:
 		c.state = waiting
 	}
-	c.used = true
 }
 
 // writeRest goes on with a request that did not fit the socket's buffer.
-func (l *loop) writeRest(i int32) {
-	c := &l.conns[i]
-	n, err := send(int(c.fd), c.rest)
-	switch {
-	case err == syscall.EAGAIN:
-	case err != nil:
-		// The peer stopped reading, but it may have answered before it did.
-		c.rest, c.state, c.hungUp = nil, waiting, true
-		l.read(i)
-		if c.state == waiting {
-			l.broke(i, err, false)
+func (l *loop) writeRest(n int32) {
+	c := &l.conns[n]
+	for {
+		part, more := &c.rest.head, len(c.rest.tail) > 0
+		if len(*part) == 0 {
+			part, more = &c.rest.tail, false
 		}
-	case n < len(c.rest):
-		c.rest = append(c.rest[:0], c.rest[n:]...)
-	default:
-		c.rest, c.state = nil, waiting
+		sent, err := send(int(c.fd), *part, more)
+		switch {
+		case err == syscall.EAGAIN:
+			return
+		case err != nil:
+			// The peer stopped reading, but it may have answered before it did.
+			c.rest, c.state, c.hungUp = nil, waiting, true
+			l.read(n)
+			if c.state == waiting {
+				l.broke(n, err, false)
+			}
+			return
+		}
+		*part = (*part)[sent:]
+		if len(c.rest.head) == 0 && len(c.rest.tail) == 0 {
+			c.rest, c.state = nil, waiting
+			return
+		}
 	}
 }
 
@@ -296,21 +389,21 @@ func (l *loop) dispatch(ev *unix.EpollEvent) {
 	}
 }
 
-// event handles what epoll says of a user's connection.
-func (l *loop) event(i int32, events uint32) {
-	c := &l.conns[i]
+// event handles what epoll says of a connection.
+func (l *loop) event(n int32, events uint32) {
+	c := &l.conns[n]
 	if c.state == connecting {
 		if events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
 			return
 		}
 		if err := connected(int(c.fd)); err != nil {
-			l.broke(i, err, true)
+			l.broke(n, err, true)
 			return
 		}
 		now := l.now()
 		c.trip.connect = max(now-c.dialed, 1)
 		c.state = standby
-		l.write(i, now)
+		l.write(n, now)
 		if c.state != waiting && c.state != sending {
 			return
 		}
@@ -320,10 +413,10 @@ func (l *loop) event(i int32, events uint32) {
 		c.hungUp = true
 	}
 	if c.state == sending && events&unix.EPOLLOUT != 0 {
-		l.writeRest(i)
+		l.writeRest(n)
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 && c.state != closed {
-		l.read(i)
+		l.read(n)
 	}
 }
 
@@ -401,12 +494,13 @@ func (l *loop) let(c *conn) {
 }
 
 // complete ends a request with its response.
-func (l *loop) complete(i int32, now int64, keep bool) {
-	c := &l.conns[i]
+func (l *loop) complete(n int32, now int64, keep bool) {
+	c := &l.conns[n]
 	c.trip.done, c.trip.late = now, now-l.since
+	i := l.roster.lanes[n].user
 	k := l.users[i].call
-	r := reply{status: c.parser.Status()}
-	if k.keepHeader {
+	r := reply{status: c.parser.Status(), cookies: c.parser.HasCookie(), encoded: c.parser.Encoded()}
+	if k.keepHeader || r.cookies || r.encoded {
 		r.header = c.parser.Header()
 	}
 	if k.keepBody {
@@ -414,12 +508,19 @@ func (l *loop) complete(i int32, now int64, keep bool) {
 	}
 	c.state = standby
 	t := c.trip
-	if !keep {
+	if !keep || l.roster.per == spec.PerRequest {
 		// The response is borrowed from the loop's buffers, so it outlives the socket.
 		l.hangUp(c)
 	}
 	l.done(i, t, r)
-	l.let(&l.conns[i])
+	l.let(&l.conns[n])
+	l.pass(n)
+}
+
+// end ends a request without a response.
+func (l *loop) end(n int32, t trip, o measure.Outcome, detail string) {
+	l.fail(l.roster.lanes[n].user, t, o, detail)
+	l.pass(n)
 }
 
 // endOfStream handles the end of the stream.
@@ -439,8 +540,8 @@ func (l *loop) endOfStream(i int32) {
 }
 
 // spoiled ends a request whose response cannot be read.
-func (l *loop) spoiled(i int32, err error, now int64) {
-	c := &l.conns[i]
+func (l *loop) spoiled(n int32, err error, now int64) {
+	c := &l.conns[n]
 	c.trip.done = now
 	outcome := measure.Protocol
 	switch {
@@ -449,8 +550,9 @@ func (l *loop) spoiled(i int32, err error, now int64) {
 	case errors.Is(err, httpwire.ErrEarlyClose), errors.Is(err, httpwire.ErrTruncated):
 		outcome = measure.Reset
 	}
-	l.disconnect(i)
-	l.fail(i, c.trip, outcome, err.Error())
+	t := c.trip
+	l.disconnect(n)
+	l.end(n, t, outcome, err.Error())
 }
 
 // lost handles an error of the socket while reading.
@@ -464,8 +566,8 @@ func (l *loop) lost(i int32, err error) {
 
 // broke ends a request by an error of the socket: before the connection was
 // there (dialing), or after.
-func (l *loop) broke(i int32, err error, dialing bool) {
-	c := &l.conns[i]
+func (l *loop) broke(n int32, err error, dialing bool) {
+	c := &l.conns[n]
 	c.trip.done = l.now()
 	outcome := measure.Reset
 	switch {
@@ -474,8 +576,9 @@ func (l *loop) broke(i int32, err error, dialing bool) {
 	case dialing:
 		outcome = measure.ConnectFail
 	}
-	l.disconnect(i)
-	l.fail(i, c.trip, outcome, err.Error())
+	t := c.trip
+	l.disconnect(n)
+	l.end(n, t, outcome, err.Error())
 }
 
 // ownFault reports whether an error says that this machine ran out of
@@ -491,19 +594,25 @@ func ownFault(err error) bool {
 // expire ends a request at its deadline, unless its answer is there and was only
 // not read yet: then the loop was late, and not the target.
 func (l *loop) expire(i int32) {
-	if l.conns[i].state == waiting {
-		if l.read(i); l.conns[i].state != waiting {
+	if l.roster.stepOut(i) {
+		l.fail(i, trip{done: l.now()}, measure.Timeout, "no connection of the pool was free within the timeout")
+		return
+	}
+	n, _ := l.roster.of(i, int(l.users[i].on))
+	if l.conns[n].state == waiting {
+		if l.read(n); l.conns[n].state != waiting {
 			return
 		}
 	}
-	c := &l.conns[i]
+	c := &l.conns[n]
 	c.trip.done = l.now()
 	detail := "no complete response within the timeout"
 	if c.state == connecting {
 		detail = "no connection within the timeout"
 	}
-	l.disconnect(i)
-	l.fail(i, c.trip, measure.Timeout, detail)
+	t := c.trip
+	l.disconnect(n)
+	l.end(n, t, measure.Timeout, detail)
 }
 
 // disconnect closes a connection and forgets what it was doing.

@@ -4,13 +4,12 @@ package exec
 
 import (
 	"errors"
-	"net/netip"
 	"time"
 )
 
 const driverName = "none"
 
 // newLoop says that this system has no driver yet.
-func newLoop(*cast, netip.AddrPort, time.Time) (driver, error) {
+func newLoop(*cast, *Addresses, time.Time) (driver, error) {
 	return nil, errors.New("this version drives load on Linux only")
 }

@@ -26,8 +26,11 @@ type Plan struct {
 
 	personas []persona
 	stages   []stage
-	ids      *deal // numbers every user of every persona, 1-based, without gaps by weight
-	maxUsers int   // of any stage: users with a connection of their own
+	before   []*call              // requests of the run itself, before the first user comes
+	after    []*call              // and after the last has left
+	feeding  map[*spec.Feeder]int // how many personas draw from it once per user
+	ids      *deal                // numbers every user of every persona, 1-based, without gaps by weight
+	maxUsers int                  // of any stage: users with a connection of their own
 }
 
 // Options are what a plan needs beside the spec.
@@ -43,16 +46,22 @@ type persona struct {
 	name    string
 	weight  int
 	think   spec.Think
+	pace    int64 // ns from task to task, 0: none
+	feeds   []*spec.Feeder
 	values  []spec.Draw
 	onStart []*call
 	onStop  []*call
-	tasks   []task
-	weights int // sum over tasks
+	// refresh is set-up that is done again when it is refreshEvery ns old; 0: never.
+	refresh      []*call
+	refreshEvery int64
+	tasks        []task
+	weights      int // sum over tasks
 }
 
 type task struct {
 	name   string
 	weight int
+	feeds  []*spec.Feeder
 	calls  []*call
 }
 
@@ -79,19 +88,22 @@ func (p *Plan) loops(n int) int {
 			n = min(n, max(1, st.most/(least*len(p.personas))))
 		}
 	}
+	if c := p.Spec.Target.Connection; c.Per == spec.Pool { // no loop without a connection
+		n = min(n, c.Size)
+	}
 	return n
 }
 
 // Compile makes the plan of a spec. A valid spec always compiles; the error
 // names a limit of this machine that the load would pass.
 func Compile(s *spec.Spec, o Options) (*Plan, error) {
-	p := &Plan{Spec: s, Seed: o.Seed}
+	p := &Plan{Spec: s, Seed: o.Seed, feeding: map[*spec.Feeder]int{}}
 
 	var steps []measure.Step
 	compile := func(sp *spec.Persona, taskName string, setup bool, in []*spec.Step) []*call {
 		var out []*call
 		for _, st := range in {
-			out = append(out, compileCall(&s.Target, sp, st, len(steps)))
+			out = append(out, compileCall(s, sp, st, len(steps)))
 			steps = append(steps, measure.Step{
 				Persona: sp.Name, Task: taskName, Endpoint: st.Endpoint.Key,
 				Name: st.Name, Method: st.Endpoint.Method, Setup: setup,
@@ -99,18 +111,25 @@ func Compile(s *spec.Spec, o Options) (*Plan, error) {
 		}
 		return out
 	}
+	nobody := &spec.Persona{}
+	p.before = compile(nobody, spec.Before, true, s.Before)
 	weights := make([]int, len(s.Personas))
 	for i, sp := range s.Personas {
-		pe := persona{name: sp.Name, weight: sp.Weight, think: sp.Think, values: sp.Values}
+		pe := persona{name: sp.Name, weight: sp.Weight, think: sp.Think, pace: int64(sp.Pace), feeds: sp.Feeds, values: sp.Values}
+		for _, f := range sp.Feeds {
+			p.feeding[f]++
+		}
 		pe.onStart = compile(sp, spec.OnStart, true, sp.OnStart)
 		for _, t := range sp.Tasks {
-			pe.tasks = append(pe.tasks, task{name: t.Name, weight: t.Weight, calls: compile(sp, t.Name, false, t.Steps)})
+			pe.tasks = append(pe.tasks, task{name: t.Name, weight: t.Weight, feeds: t.Feeds, calls: compile(sp, t.Name, false, t.Steps)})
 			pe.weights += t.Weight
 		}
+		pe.refresh, pe.refreshEvery = compile(sp, spec.OnRefresh, true, sp.Refresh.Do), int64(sp.Refresh.Every)
 		pe.onStop = compile(sp, spec.OnStop, true, sp.OnStop)
 		p.personas = append(p.personas, pe)
 		weights[i] = max(sp.Weight, 1) // a persona of weight 0 still needs numbers
 	}
+	p.after = compile(nobody, spec.After, true, s.After)
 	p.ids = newDeal(weights)
 
 	var phases []measure.Phase
@@ -130,9 +149,11 @@ func Compile(s *spec.Spec, o Options) (*Plan, error) {
 			measure.Phase{Stage: st.Name, Shape: string(st.Shape), Moving: true, Back: true})
 	}
 	phases = append(phases, measure.Phase{Shape: drainShape, Moving: true})
-	if o.MaxConnections > 0 && p.maxUsers > o.MaxConnections {
-		return nil, fmt.Errorf("%d users need as many connections, and this process may open %d: raise the limit with `ulimit -n %d`, or lower --users",
-			p.maxUsers, o.MaxConnections, p.maxUsers+reservedFiles)
+	for _, f := range s.Feeders {
+		if n := p.feeding[f]; n > 0 && f.Order == spec.FeedOnce && p.maxUsers > len(f.Rows) {
+			return nil, fmt.Errorf("%s has %d rows, each drawn once, and %d users need one each: add rows, lower the number of users, or write order: sequence",
+				f.Name, len(f.Rows), p.maxUsers)
+		}
 	}
 	p.Layout = measure.NewLayout(steps, phases, p.claims(steps))
 	p.Layout.Timeout = int64(s.Target.Timeout)
@@ -245,8 +266,8 @@ func (p *Plan) compileOpen(cs *stage, st *spec.Stage, before []int, o Options) {
 		// By Little's law the most that can be busy when every answer takes the timeout.
 		limit = max(1, int(math.Ceil(peak*p.Spec.Target.Timeout.Seconds())))
 	}
-	if o.MaxConnections > 0 {
-		limit = min(limit, o.MaxConnections)
+	if o.MaxConnections > 0 && p.Spec.Target.Connection.Per == spec.PerUser {
+		limit = min(limit, max(1, o.MaxConnections/(1+len(p.Spec.Others))))
 	}
 	// To begin with, what answers of 100 ms would keep busy, and a few of each persona.
 	pool := min(limit, max(10*len(p.personas), int(math.Ceil(peak/10))))

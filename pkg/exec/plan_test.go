@@ -135,10 +135,16 @@ func TestForecastIsWhatTheSimulationDoes(t *testing.T) {
 }
 
 func TestMoreUsersThanDescriptorsIsSaidBeforeTheRun(t *testing.T) {
-	s := compileText(t, specText("p: {think: 1s, tasks: {a: 1}}", "- steady: {users: 500, for: 1m}"), 1).Spec
-	_, err := Compile(s, Options{MaxConnections: 100})
-	if err == nil || !strings.Contains(err.Error(), "ulimit -n") {
-		t.Errorf("500 users with 100 descriptors: %v", err)
+	p := compileText(t, specText("p: {think: 1s, tasks: {a: 1}}", "- steady: {users: 500, for: 1m}"), 1)
+	for want, b := range map[string]Budget{
+		"ulimit -n 564": {Files: 100}, "ip_local_port_range": {Ports: 100}, "memory": {Memory: 1 << 20},
+	} {
+		if short := p.Shortages(b); len(short) != 1 || !strings.Contains(short[0], want) {
+			t.Errorf("500 users with %+v: %q", b, short)
+		}
+	}
+	if short := p.Shortages(Budget{Files: 500, Ports: 500, Memory: 1 << 30}); short != nil {
+		t.Errorf("500 users where there is enough: %q", short)
 	}
 }
 

@@ -1,7 +1,10 @@
 package exec
 
 import (
+	"fmt"
+	"math"
 	"net/netip"
+	"os"
 	"syscall"
 	"unsafe"
 
@@ -26,10 +29,10 @@ func (p *poller) close() { unix.Close(p.fd) }
 
 // add watches a descriptor for everything, edge-triggered: the one epoll_ctl of
 // a connection's life. Closing the descriptor ends the watch.
-func (p *poller) add(fd int, user int32, generation uint32) error {
+func (p *poller) add(fd int, number int32, generation uint32) error {
 	ev := unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
-		Fd:     user,
+		Fd:     number,
 		Pad:    int32(generation),
 	}
 	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &ev)
@@ -53,24 +56,80 @@ func (p *poller) wait(ns int64) []unix.EpollEvent {
 	return p.events[:n]
 }
 
-// dial begins a connection; it never blocks. The error is an errno.
-func dial(to unix.Sockaddr, v6 bool) (int, error) {
+// dial begins a connection; it never blocks. The error is an errno. With ports
+// it chooses the local port, else the kernel does.
+func dial(to unix.Sockaddr, v6 bool, p *ports) (int, error) {
 	family := unix.AF_INET
 	if v6 {
 		family = unix.AF_INET6
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	// A request is one write: waiting to fill a segment can only delay it.
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	err = unix.Connect(fd, to)
-	if err != nil && err != unix.EINPROGRESS {
+	for tries := 0; ; tries++ {
+		fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return -1, err
+		}
+		// A request is one write: waiting to fill a segment can only delay it.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		if p != nil && tries < mostPorts {
+			p.bind(fd, v6)
+		}
+		err = unix.Connect(fd, to)
+		if err == nil || err == unix.EINPROGRESS {
+			return fd, nil
+		}
 		unix.Close(fd)
-		return -1, err
+		if p == nil || tries >= mostPorts || err != unix.EADDRNOTAVAIL {
+			return -1, err
+		}
+		// The chosen port has a connection to the same place: the next one.
 	}
-	return fd, nil
+}
+
+// ports chooses local ports one after the other. Left to itself, connect takes
+// ports of one parity until none of them is left, and from then on walks
+// through all of them for each connection: with 28,000 ports, that is 5 ms for
+// each connection to one address beyond the 14,000th. To bind the next port
+// takes 2 us, whatever is open.
+type ports struct{ low, high, next int }
+
+// mostPorts is how many ports are tried before the choice is left to the kernel.
+const mostPorts = 64
+
+// newPorts begins at a place of its own, so that loops and processes rarely meet;
+// nil where the system does not tell its range.
+func newPorts(start uint64) *ports {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return nil
+	}
+	p := &ports{}
+	if _, err := fmt.Sscan(string(text), &p.low, &p.high); err != nil || p.low < 1 || p.high < p.low || p.high > math.MaxUint16 {
+		return nil
+	}
+	p.next = p.low + int(start%uint64(p.high-p.low+1))
+	return p
+}
+
+// bind gives a socket the next port that no listener and no other process has.
+func (p *ports) bind(fd int, v6 bool) {
+	// Ports of connections that are closing may be used again; one that has a
+	// connection to the same place is refused by connect.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	for range mostPorts {
+		port := p.next
+		if p.next++; p.next > p.high {
+			p.next = p.low
+		}
+		var err error
+		if v6 {
+			err = unix.Bind(fd, &unix.SockaddrInet6{Port: port})
+		} else {
+			err = unix.Bind(fd, &unix.SockaddrInet4{Port: port})
+		}
+		if err != unix.EADDRINUSE {
+			return
+		}
+	}
 }
 
 // sockaddr converts an address for dial.
@@ -91,10 +150,15 @@ func recv(fd int, buf []byte) (int, error) {
 	return int(n), nil
 }
 
-// send writes without blocking and without SIGPIPE.
-func send(fd int, buf []byte) (int, error) {
+// send writes without blocking and without SIGPIPE; more says that the rest of
+// the request follows at once.
+func send(fd int, buf []byte, more bool) (int, error) {
+	flags := uintptr(unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL)
+	if more {
+		flags |= unix.MSG_MORE
+	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
-		uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), flags, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

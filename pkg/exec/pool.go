@@ -91,6 +91,9 @@ func (c *cast) leaveOpen(q cue) {
 	c.open, c.more = nil, false
 	for i := range c.users {
 		u := &c.users[i]
+		if u.persona < 0 {
+			continue
+		}
 		if int(u.number) >= q.part.from[u.persona] {
 			c.leave(int(u.persona), int(u.number), q.start)
 		} else if u.state == idle && u.ready {
@@ -164,6 +167,8 @@ func (c *cast) assign(i int32, w waitingArrival, freed int64) {
 	u := &c.users[i]
 	u.key, u.task, u.step, u.call, u.arrival = w.key, w.task, 0, nil, w.number+1
 	u.due, u.freed, u.phase = w.due, freed, w.phase
+	c.wheel.clear(i) // of its refresh
+	c.feedTask(u, c.plan.personas[u.persona].tasks[w.task].feeds)
 	k := c.calls(u)[0]
 	if k.when != nil { // whether it will be sent at all shows only now
 		c.proceed(i, freed)
@@ -180,11 +185,18 @@ func (c *cast) toFree(i int32, now int64) {
 	if c.halted {
 		return
 	}
+	if c.stale(u, now) && !c.draining {
+		c.refresh(i, now)
+		return
+	}
 	if !q.empty() {
 		c.assign(i, q.pop(), now)
 		return
 	}
 	c.free[u.persona] = append(c.free[u.persona], i)
+	if every := c.plan.personas[u.persona].refreshEvery; every > 0 {
+		c.wheel.set(i, u.extra.fresh+every)
+	}
 }
 
 // giveUp drops an arrival that no user could serve in time.

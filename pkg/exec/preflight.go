@@ -33,47 +33,62 @@ type PreflightOptions struct {
 	Limit time.Duration
 }
 
-// Preflight resolves the target, checks that it may be loaded, and asks whether
-// it is ready. It returns the address that every connection of the run goes to:
-// what was checked is what is dialled.
-func Preflight(ctx context.Context, t *spec.Target, o PreflightOptions) (netip.AddrPort, error) {
+// Preflight resolves the targets of a spec, checks that they may be loaded, and
+// asks whether they are ready. It returns the addresses that the connections of
+// the run go to: what was checked is what is dialled.
+func Preflight(ctx context.Context, s *spec.Spec, o PreflightOptions) (*Addresses, error) {
 	if o.Limit <= 0 {
 		o.Limit = 10 * time.Second
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Limit)
 	defer cancel()
 
-	addrs, err := resolve(ctx, t.Host)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%w: %s has no address: %w", ErrUnreachable, t.Host, err)
+	a := newAddresses(s, o.Allow)
+	found := make([][]netip.Addr, len(a.targets))
+	for i, t := range a.targets { // all of them, before anything is sent to one
+		addrs, err := resolve(ctx, t.Host)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s has no address: %w", ErrUnreachable, t.Host, err)
+		}
+		for _, addr := range addrs {
+			if err := allowed(t.Host, addr, o.Allow); err != nil {
+				return nil, err
+			}
+		}
+		found[i] = addrs
 	}
-	for _, a := range addrs {
-		if err := allowed(t.Host, a, o.Allow); err != nil {
-			return netip.AddrPort{}, err
+	for i, t := range a.targets {
+		if err := a.greet(ctx, i, t, found[i], o.Limit); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}
 	}
-	var last error
-	for i, a := range addrs {
-		to := netip.AddrPortFrom(a, uint16(t.Port))
-		if last = readyWithin(ctx, o.Limit/time.Duration(len(addrs)-i+1), len(addrs)-i, t, to); last == nil {
-			return to, nil
-		}
-	}
-	return netip.AddrPort{}, fmt.Errorf("%w: %w", ErrUnreachable, last)
+	return a, nil
 }
 
-func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a.Unmap()}, nil
+// greet asks the first address of a target that answers whether it is ready,
+// and keeps it and those of the others that take a connection.
+func (a *Addresses) greet(ctx context.Context, i int, t *spec.Target, found []netip.Addr, limit time.Duration) error {
+	var list []netip.AddrPort
+	var last error
+	for k, addr := range found {
+		to := netip.AddrPortFrom(addr, uint16(t.Port))
+		asked := *t
+		if len(list) > 0 {
+			asked.Ready = nil // one has said that the system is ready
+		}
+		if err := readyWithin(ctx, limit/time.Duration(len(found)-k+1), len(found)-k, &asked, to); err != nil {
+			last = err
+			a.silent = append(a.silent, to)
+			continue
+		}
+		list = append(list, to)
 	}
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, err
+	if len(list) == 0 {
+		return last
 	}
-	for i, a := range found {
-		found[i] = a.Unmap()
-	}
-	return found, nil
+	sortAddresses(list)
+	a.lists[i].Store(&list)
+	return nil
 }
 
 // allowed decides by the address that will be dialled, not by the name alone:

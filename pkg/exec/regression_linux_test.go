@@ -101,7 +101,7 @@ func TestFaultsOfThisMachineAreNotTheTargets(t *testing.T) {
 
 func TestEventOfAnEarlierConnectionIsIgnored(t *testing.T) {
 	p := compileText(t, specText("p: {tasks: {a: 1}}", "- steady: {users: 1, for: 1s}"), 1)
-	d, err := newLoop(newCast(p, &timeline{}, 0, 1, "x", 0), netip.MustParseAddrPort("127.0.0.1:1"), time.Now())
+	d, err := newLoop(newCast(p, &timeline{}, 0, 1, "x", 0), FixedAddresses(p.Spec, netip.MustParseAddrPort("127.0.0.1:1")), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,11 +309,11 @@ func TestAnswerThatLayUnreadIsNoTimeout(t *testing.T) {
 	text := strings.Replace(specText("p: {think: 50ms, tasks: {a: 1}}", "- steady: {users: 20, for: 3s}"), "timeout: 10s", "timeout: 300ms", 1)
 	p := compileText(t, strings.ReplaceAll(text, "127.0.0.1:1\"", srv.Listener.Addr().String()+"\""), 1)
 	stalled := false
-	to, err := Preflight(t.Context(), &p.Spec.Target, PreflightOptions{})
+	to, err := Preflight(t.Context(), p.Spec, PreflightOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Run(t.Context(), p, RunOptions{Target: to, Loops: 1, driver: func(c *cast, a netip.AddrPort, zero time.Time) (driver, error) {
+	r, err := Run(t.Context(), p, RunOptions{Addresses: to, Loops: 1, driver: func(c *cast, a *Addresses, zero time.Time) (driver, error) {
 		d, err := newLoop(c, a, zero)
 		time.AfterFunc(1500*time.Millisecond, func() {
 			if !stalled {

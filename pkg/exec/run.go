@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
-	"net/netip"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -21,8 +20,8 @@ import (
 
 // RunOptions say how to run a plan.
 type RunOptions struct {
-	// Target is the resolved address that every connection goes to (see Preflight).
-	Target netip.AddrPort
+	// Addresses are where connections go (see Preflight).
+	Addresses *Addresses
 	// Loops is the number of event loops, each with a thread of its own; 0: one per core.
 	Loops int
 	// RunID names the run in ${run.id} and in what uuid() draws; "" makes one.
@@ -88,7 +87,7 @@ type driver interface {
 }
 
 // newDriver makes a driver; the simulation brings its own.
-type newDriver func(*cast, netip.AddrPort, time.Time) (driver, error)
+type newDriver func(*cast, *Addresses, time.Time) (driver, error)
 
 const (
 	firstLead  = int64(20 * time.Millisecond)  // before the first stage
@@ -124,10 +123,11 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 		defer runtime.GOMAXPROCS(old)
 	}
 
-	c := &conductor{plan: p, zero: time.Now(), progress: o.Progress, pulse: newPulse(), broke: map[string]float64{}, looks: map[string]float64{}}
+	c := &conductor{plan: p, zero: time.Now(), shared: newShared(p), planned: p.length(), progress: o.Progress, pulse: newPulse(), broke: map[string]float64{}, looks: map[string]float64{}}
 	for i := range n {
 		cast := newCast(p, &c.line, i, n, o.RunID, c.zero.UnixNano())
-		d, err := o.driver(cast, o.Target, c.zero)
+		cast.shared = c.shared
+		d, err := o.driver(cast, o.Addresses, c.zero)
 		if err != nil {
 			for _, d := range c.drivers {
 				d.discard()
@@ -154,12 +154,16 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 			d.run(&stop)
 		})
 	}
-	whole := c.conduct(ctx)
+	if every := p.Spec.Target.Refresh; every > 0 {
+		running.Go(func() { o.Addresses.keep(ctx, every) })
+	}
+	whole := c.before(ctx) && c.conduct(ctx)
 	if !whole && c.part != nil {
 		c.end(c.now() + partLead)
 	}
 	c.drain(ctx)
 	stop.Store(true)
+	cancel()
 	running.Wait()
 	end := c.now()
 	c.line.finish(end)
@@ -191,6 +195,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 type conductor struct {
 	plan     *Plan
 	zero     time.Time
+	shared   *shared
 	line     timeline
 	casts    []*cast
 	drivers  []driver
@@ -201,6 +206,9 @@ type conductor struct {
 	health   []measure.Health
 	recent   []measure.Live // the last seconds of this part, for until
 	fresh    bool           // the next reading began before this part
+	ended    uint64         // requests that have ended
+	own      uint64         // and those of them that failed on this machine
+	planned  time.Duration  // of the whole plan, without the waits for set-up
 	broke    map[string]float64
 	looks    map[string]float64
 	aborted  string
@@ -367,7 +375,9 @@ func (c *conductor) read(now int64) bool {
 		c.recent = append(c.recent, second)
 	}
 	c.fresh = false
+	c.ended, c.own = c.ended+second.Requests, c.own+second.Own
 	c.giveUp(now)
+	c.giveUpOnUs(now)
 	if c.progress != nil {
 		st := &c.plan.stages[c.stageNo]
 		p := Progress{
@@ -483,9 +493,56 @@ func (c *conductor) drain(ctx context.Context) {
 			break
 		}
 	}
+	c.after(ctx)
 	for i, d := range c.drivers {
 		d.do(func() { c.casts[i].drain(true) })
 	}
+}
+
+// before makes the requests that stand before the run; false when they failed,
+// or the context ended.
+func (c *conductor) before(ctx context.Context) bool {
+	if len(c.plan.before) == 0 {
+		return true
+	}
+	at := c.now()
+	c.tick = at + int64(time.Second)
+	c.line.begin(Span{Phase: phaseMoving(0), Moving: true, Start: at})
+	if !c.once(ctx, taskBefore, at+c.plan.Layout.Timeout*int64(len(c.plan.before))) {
+		if ctx.Err() == nil {
+			c.aborted = "a request before the run failed: no user was let in"
+		}
+		c.end(c.now())
+		return false
+	}
+	c.drivers[0].do(func() { c.shared.saved = c.casts[0].onceSaved() })
+	return true
+}
+
+// after makes the requests that stand after the run. An interrupted one makes
+// them as well, if they are quick.
+func (c *conductor) after(ctx context.Context) {
+	if len(c.plan.after) == 0 || c.plan.before != nil && c.shared.saved == nil && c.casts[0].stats.once.Load() == onceFailed {
+		return
+	}
+	limit := c.now() + c.plan.Layout.Timeout*int64(len(c.plan.after))
+	if ctx.Err() != nil {
+		limit = c.now() + int64(cutShort)
+	}
+	c.once(context.WithoutCancel(ctx), taskAfter, limit)
+}
+
+// once lets one loop make the requests of the run itself, and reports whether
+// all of them succeeded.
+func (c *conductor) once(ctx context.Context, task int32, limit int64) bool {
+	k := c.casts[0]
+	c.drivers[0].do(func() { k.onceBegin(task, c.now()) })
+	for k.stats.once.Load() == onceWaits && c.now() < limit {
+		if c.read(c.now()); !c.sleep(ctx, int64(poll)) {
+			return false
+		}
+	}
+	return k.stats.once.Load() == onceDone
 }
 
 // Claims returns what is to be judged and the evidence for it. Guards of rows

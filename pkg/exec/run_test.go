@@ -34,13 +34,13 @@ func runAgainst(t testing.TB, ctx context.Context, addr, text string, loops int)
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := Preflight(ctx, &s.Target, PreflightOptions{})
+	to, err := Preflight(ctx, s, PreflightOptions{})
 	if errors.Is(err, ErrUnreachable) { // some tests want exactly that
-		to = netip.MustParseAddrPort(addr)
+		to = FixedAddresses(s, netip.MustParseAddrPort(addr))
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Run(ctx, p, RunOptions{Target: to, Loops: loops, RunID: "test"})
+	r, err := Run(ctx, p, RunOptions{Addresses: to, Loops: loops, RunID: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,8 +279,8 @@ func TestPreflightSendsNothingElse(t *testing.T) {
 	}))
 	defer srv.Close()
 	host, port, _ := strings.Cut(srv.Listener.Addr().String(), ":")
-	target := &spec.Target{Host: host, Ready: &spec.Ready{Method: "GET", Path: "/health"}}
-	fmt.Sscan(port, &target.Port)
+	target := &spec.Spec{Target: spec.Target{Scheme: "http", Host: host, Ready: &spec.Ready{Method: "GET", Path: "/health"}}}
+	fmt.Sscan(port, &target.Target.Port)
 
 	if _, err := Preflight(t.Context(), target, PreflightOptions{}); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "503") {
 		t.Errorf("a target that is not ready: %v", err)
@@ -299,7 +299,7 @@ func TestPreflightSendsNothingElse(t *testing.T) {
 
 func TestLoadNeverGoesToMetadataAddresses(t *testing.T) {
 	for _, host := range []string{"169.254.169.254", "fe80::1", "224.0.0.1", "0.0.0.0", "::ffff:169.254.169.254"} {
-		_, err := Preflight(t.Context(), &spec.Target{Host: host, Port: 80}, PreflightOptions{Allow: []string{"*"}})
+		_, err := Preflight(t.Context(), &spec.Spec{Target: spec.Target{Scheme: "http", Host: host, Port: 80}}, PreflightOptions{Allow: []string{"*"}})
 		if !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %v, want refused", host, err)
 		}

@@ -249,7 +249,7 @@ func (s *sim) flush(c *cast) {
 			continue
 		}
 		u := &c.users[i]
-		text, _, err := c.render(i, s.now, nil, nil)
+		text, _, _, err := c.render(i, s.now, nil, nil)
 		t := trip{sent: s.now, out: int64(len(text))}
 		if err != nil {
 			t.sent, t.done = 0, s.now

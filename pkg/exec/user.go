@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"math"
+
 	"tollgate/internal/expr"
 	"tollgate/pkg/spec"
 )
@@ -13,6 +15,7 @@ const (
 	thinking                  // the timer ends it
 	idle                      // waits for an arrival, or for the end of a pause
 	broken                    // set-up failed: does no tasks
+	apart                     // makes the requests of the run itself, and nothing else
 )
 
 // user is one virtual user. The driver keeps its connection under the same index.
@@ -32,7 +35,10 @@ type user struct {
 	key     expr.Key
 	slots   []expr.Value
 	call    *call
+	extra   *extra // nil for most
+	on      int32  // target of the present request, as spec.Endpoint.On
 
+	began int64 // when its last task of its own rhythm was due
 	due   int64 // when the request ought to be sent
 	freed int64 // when the user became free for it
 	start int64 // when the loop took it up
@@ -40,8 +46,11 @@ type user struct {
 
 // The tasks that are not drawn.
 const (
-	taskStart int32 = -1
-	taskStop  int32 = -2
+	taskStart   int32 = -1
+	taskStop    int32 = -2
+	taskRefresh int32 = -3
+	taskBefore  int32 = -4
+	taskAfter   int32 = -5
 )
 
 // come brings a user in: for the first time, or again after it left.
@@ -74,7 +83,19 @@ func (c *cast) find(persona, number int) int32 {
 	}
 	i := int32(len(c.users))
 	own[number] = i + 1
-	u := user{id: c.plan.userID(persona, number), persona: int32(persona), number: int32(number)}
+	c.add(user{id: c.plan.userID(persona, number), persona: int32(persona), number: int32(number)})
+	u := &c.users[i]
+	for _, s := range c.shared.saved {
+		u.slots[s.slot] = s.value
+	}
+	c.context(u, 0)
+	c.feedUser(u)
+	c.drawValues(u, c.plan.personas[persona].values)
+	return i
+}
+
+// add makes room for a user.
+func (c *cast) add(u user) {
 	if n := len(c.plan.Spec.Slots); n > 0 {
 		if len(c.arena) < n {
 			c.arena = make([]expr.Value, 256*n)
@@ -84,9 +105,6 @@ func (c *cast) find(persona, number int) int32 {
 	u.key = expr.NewKey(c.plan.Seed, 0, uint64(u.id), 0)
 	c.users = append(c.users, u)
 	c.wheel.grow(len(c.users))
-	c.context(&c.users[i], 0)
-	c.drawValues(&c.users[i], c.plan.personas[persona].values)
-	return i
 }
 
 // drawValues fills slots; a value that cannot be drawn stays unset, and the
@@ -112,17 +130,28 @@ func (c *cast) context(u *user, now int64) {
 	if u.arrival > 0 {
 		c.x.Iteration = int64(u.arrival)
 	}
-	c.x.Persona = c.plan.personas[u.persona].name
+	c.x.Persona = ""
+	if u.persona >= 0 {
+		c.x.Persona = c.plan.personas[u.persona].name
+	}
 	c.x.Now = c.epoch + now
 }
 
 func (c *cast) calls(u *user) []*call {
+	switch u.task {
+	case taskBefore:
+		return c.plan.before
+	case taskAfter:
+		return c.plan.after
+	}
 	pe := &c.plan.personas[u.persona]
 	switch u.task {
 	case taskStart:
 		return pe.onStart
 	case taskStop:
 		return pe.onStop
+	case taskRefresh:
+		return pe.refresh
 	}
 	return pe.tasks[u.task].calls
 }
@@ -132,7 +161,7 @@ func (c *cast) calls(u *user) []*call {
 func (c *cast) proceed(i int32, now int64) {
 	u := &c.users[i]
 	calls := c.calls(u)
-	for int(u.step) < len(calls) && !c.halted {
+	for int(u.step) < len(calls) && !c.stopped(u) {
 		k := calls[u.step]
 		u.phase = c.phase(u.due)
 		if c.skips(u, k, now) {
@@ -143,12 +172,16 @@ func (c *cast) proceed(i int32, now int64) {
 		c.send(i, k)
 		return
 	}
-	if c.halted {
+	if c.stopped(u) {
 		c.stop(u)
 		return
 	}
 	c.taskDone(i, now, true)
 }
+
+// stopped reports whether a user makes no further request. The run's own
+// requests are not users', and come after them.
+func (c *cast) stopped(u *user) bool { return c.halted && u.persona >= 0 }
 
 // skips reports whether the step's condition keeps it from being sent.
 func (c *cast) skips(u *user, k *call, now int64) bool {
@@ -165,7 +198,7 @@ func (c *cast) skips(u *user, k *call, now int64) bool {
 
 func (c *cast) send(i int32, k *call) {
 	u := &c.users[i]
-	u.state, u.call = busy, k
+	u.state, u.call, u.on = busy, k, int32(k.on)
 	c.outbox = append(c.outbox, i)
 }
 
@@ -174,6 +207,10 @@ func (c *cast) stop(u *user) {
 	if u.state == busy && u.task == taskStart {
 		c.starting--
 		c.coming[u.persona]--
+	}
+	if u.persona < 0 {
+		c.onceEnds(u, false)
+		return
 	}
 	u.state = idle
 }
@@ -184,6 +221,21 @@ func (c *cast) taskDone(i int32, now int64, ok bool) {
 	sent := u.call != nil
 	u.call = nil
 	switch u.task {
+	case taskBefore, taskAfter:
+		c.onceEnds(u, ok)
+		return
+	case taskRefresh:
+		if ok {
+			u.more().fresh = now
+			c.refreshed(i, now)
+			return
+		}
+		// It is tried again before the next task: no task is done without it.
+		if !u.leaving && !c.halted {
+			u.state = thinking
+			c.wheel.set(i, now+max(c.think(u), failureFloor))
+			return
+		}
 	case taskStop:
 		c.goAway(i)
 		if u.recall {
@@ -203,6 +255,9 @@ func (c *cast) taskDone(i int32, now int64, ok bool) {
 			return
 		}
 		u.ready = true
+		if c.plan.personas[u.persona].refreshEvery > 0 {
+			u.more().fresh = now
+		}
 		c.stats.active[u.persona].Add(1)
 		switch {
 		case u.leaving:
@@ -226,27 +281,44 @@ func (c *cast) taskDone(i int32, now int64, ok bool) {
 	case c.halted:
 		u.state = idle
 	default:
-		pause := c.think(u)
+		next := c.rest(u, now)
 		if !ok || !sent {
 			// Neither a target that refuses at once nor a task whose steps are
 			// all skipped may make the loop spin.
-			pause = max(pause, failureFloor)
+			next = max(next, now+failureFloor)
 		}
 		u.state = thinking
-		if pause == 0 {
+		if next <= now {
 			c.startTask(i, now)
 			return
 		}
-		c.wheel.set(i, now+pause)
+		c.wheel.set(i, next)
 	}
 }
 
 // failureFloor is the least pause after a failed task: 1 ms.
 const failureFloor = 1_000_000
 
+// rest returns when the next task begins after one that has ended now: after
+// the think time, or at the user's pace. A user that has fallen behind its pace
+// goes on at once, and does not catch up.
+func (c *cast) rest(u *user, now int64) int64 {
+	if pace := c.plan.personas[u.persona].pace; pace > 0 {
+		return max(now, u.began+pace)
+	}
+	return now + c.think(u)
+}
+
 // think draws the pause after the current iteration.
 func (c *cast) think(u *user) int64 {
-	t := c.plan.personas[u.persona].think
+	pe := &c.plan.personas[u.persona]
+	t := pe.think
+	if pe.pace > 0 { // after a pause of the stage: anywhere in a turn
+		return int64(u.key.Unit(siteThink, 0) * float64(pe.pace))
+	}
+	if t.Mean > 0 { // exponential, by the inverse of its distribution
+		return int64(-math.Log1p(-u.key.Unit(siteThink, 0)) * float64(t.Mean))
+	}
 	if t.Max <= t.Min {
 		return int64(t.Min)
 	}
@@ -261,11 +333,17 @@ func (c *cast) startTask(i int32, due int64) {
 		c.waiting = append(c.waiting, i)
 		return
 	}
+	if c.stale(u, due) {
+		c.refresh(i, due)
+		return
+	}
 	u.iter++
 	u.arrival = 0
+	u.began = due
 	u.key = expr.NewKey(c.plan.Seed, 0, uint64(u.id), uint64(u.iter))
 	u.task, u.step, u.call = c.drawTask(int(u.persona), u.key), 0, nil
 	u.due, u.freed = due, due
+	c.feedTask(u, c.plan.personas[u.persona].tasks[u.task].feeds)
 	c.proceed(i, due)
 }
 

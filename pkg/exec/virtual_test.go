@@ -3,7 +3,6 @@ package exec
 import (
 	"container/heap"
 	"context"
-	"net/netip"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -96,7 +95,7 @@ func runVirtually(t *testing.T, p *Plan, o RunOptions, change func(*virtual)) (r
 		if o.Loops == 0 {
 			o.Loops = 2
 		}
-		o.driver = func(c *cast, _ netip.AddrPort, zero time.Time) (driver, error) {
+		o.driver = func(c *cast, _ *Addresses, zero time.Time) (driver, error) {
 			v := &virtual{cast: c, zero: zero, calls: make(chan func()), ended: make(chan struct{}),
 				answer: func(string, int) (time.Duration, int) { return 10 * time.Millisecond, 200 }}
 			if change != nil {

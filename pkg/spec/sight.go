@@ -156,6 +156,11 @@ func selected(sel slo.Selector) func(*Step) bool {
 const (
 	OnStart = "on_start"
 	OnStop  = "on_stop"
+	// OnRefresh is set-up that a user does again.
+	OnRefresh = "refresh"
+	// Before and After are the requests of the run itself.
+	Before = "before"
+	After  = "after"
 )
 
 // OnSetup reports whether o is about set-up traffic: its selector names
