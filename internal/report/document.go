@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"math"
 
 	"tollgate/internal/measure"
@@ -316,7 +317,14 @@ func (h *Histogram) Hist() measure.Hist {
 }
 
 // Encode returns the document as the JSON of result.json.
-func (d *Document) Encode() ([]byte, error) { return encode(d, "") }
+func (d *Document) Encode() ([]byte, error) {
+	var b bytes.Buffer
+	err := d.stream(&b)
+	return b.Bytes(), err
+}
+
+// stream writes the document as the JSON of result.json.
+func (d *Document) stream(w io.Writer) error { return stream(w, d) }
 
 // encode writes JSON that people can read too: `<` stays `<`. What puts it into
 // HTML must escape it there.

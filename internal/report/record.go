@@ -67,8 +67,11 @@ func record(s *measure.Snapshot, invalid []string) Record {
 		Steps:    []Step{},
 		Phases:   append([]measure.Phase{}, l.Phases...),
 		Counters: []Counter{},
-		Log:      append([]byte{}, s.Log...),
+		Log:      s.Log, // which nobody changes
 		Invalid:  list(invalid),
+	}
+	if r.Log == nil {
+		r.Log = []byte{}
 	}
 	_, rowOf := measure.RowsOf(l.Steps)
 	for i, step := range l.Steps {

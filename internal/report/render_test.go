@@ -88,6 +88,24 @@ func TestRenderingsOfAStoredResultAreThoseOfTheRun(t *testing.T) {
 	}
 }
 
+func TestStreamedDocumentIsTheOneThatJSONWrites(t *testing.T) {
+	for name, play := range plays {
+		d := Build(play(t))
+		want, err := encode(d, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := d.Encode(); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s (%v): %s", name, err, cmp.Diff(string(want), string(got)))
+		}
+	}
+	none := &Document{}
+	want, _ := encode(none, "")
+	if got, err := none.Encode(); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the zero document (%v): %s", err, cmp.Diff(string(want), string(got)))
+	}
+}
+
 var ansi = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 func TestNoLineIsWiderThanTheScreen(t *testing.T) {

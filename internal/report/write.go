@@ -3,6 +3,7 @@ package report
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,19 +79,15 @@ func (osDisk) SyncDir(dir string) error {
 }
 
 func write(on disk, dir string, d *Document) error {
-	result, err := d.Encode()
-	if err != nil {
-		return fmt.Errorf("result.json: %w", err)
-	}
 	verdict, err := d.Verdict().Encode()
 	if err != nil {
 		return fmt.Errorf("verdict.json: %w", err)
 	}
 	r := replacement{disk: on, dir: dir}
 	err = r.replace([]content{
-		{name: "result.json", data: result},
-		{name: "summary.md", data: d.Markdown()},
-		{name: "verdict.json", data: verdict},
+		{name: "result.json", write: d.stream},
+		{name: "summary.md", write: whole(d.Markdown())},
+		{name: "verdict.json", write: whole(verdict)},
 	})
 	if err != nil {
 		return fmt.Errorf("the report is not stored in %s: %w: see that the folder can be written and has room, or choose another with --out", dir, err)
@@ -102,10 +99,18 @@ func write(on disk, dir string, d *Document) error {
 // of its predecessor are meanwhile.
 type content struct {
 	name  string
-	data  []byte
+	write func(io.Writer) error
 	fresh string // temporary name, "" once renamed
 	old   string // second name of the predecessor, "" if there was none
 	moved bool   // the final name holds the fresh bytes
+}
+
+// whole writes bytes that are there already.
+func whole(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}
 }
 
 // replacement puts files in the place of others, all or none. All bytes are on
@@ -156,7 +161,7 @@ func (r *replacement) store(f *content) error {
 		return err
 	}
 	f.fresh = t.Name()
-	if _, err := t.Write(f.data); err != nil {
+	if err := f.write(t); err != nil {
 		return errors.Join(err, t.Close())
 	}
 	if err := t.Chmod(0o644); err != nil {
