@@ -51,6 +51,18 @@ const (
 	ErrEarlyClose
 	// ErrTruncated: closed, or released, in the middle of the response.
 	ErrTruncated
+
+	// ErrEncoding: the body is not what its Content-Encoding says. This and the
+	// next ones are what [Inflate] finds, in a response that came whole.
+	ErrEncoding
+	// ErrEncodingCut is an ErrEncoding: the coded data has no end.
+	ErrEncodingCut
+	// ErrEncodingSum is an ErrEncoding: its checksum is another.
+	ErrEncodingSum
+	// ErrEncodingRest is an ErrEncoding: something follows its end.
+	ErrEncodingRest
+	// ErrEncodingDepth is an ErrEncoding: more than two on top of each other.
+	ErrEncodingDepth
 )
 
 var faults = [...]struct {
@@ -81,6 +93,12 @@ var faults = [...]struct {
 
 	ErrEarlyClose: {"connection closed before the first byte of the response", 0},
 	ErrTruncated:  {"connection closed in the middle of the response", 0},
+
+	ErrEncoding:      {"response body is not what its content-encoding says", 0},
+	ErrEncodingCut:   {"response body ends in the middle of its content-encoding", ErrEncoding},
+	ErrEncodingSum:   {"response body does not have the checksum that its content-encoding gives", ErrEncoding},
+	ErrEncodingRest:  {"response body goes on after the end of its content-encoding", ErrEncoding},
+	ErrEncodingDepth: {"response body has more than two content-encodings on top of each other", ErrEncoding},
 }
 
 func (e Error) Error() string {

@@ -1,6 +1,9 @@
 package httpwire
 
-import "bytes"
+import (
+	"bytes"
+	"iter"
+)
 
 // Field returns the value of the first field of that name in raw field lines
 // (as [Parser.Header] gives them). The name's case does not matter; white space
@@ -51,4 +54,22 @@ func equalNames(b []byte, name string) bool {
 		}
 	}
 	return len(b) > 0
+}
+
+// items yields the members of a list (RFC 9110, section 5.6.1), without white
+// space around them and without the empty ones.
+func items(value []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(value) > 0 {
+			item := value
+			if comma := bytes.IndexByte(value, ','); comma >= 0 {
+				item, value = value[:comma], value[comma+1:]
+			} else {
+				value = nil
+			}
+			if item = trim(item); len(item) > 0 && !yield(item) {
+				return
+			}
+		}
+	}
 }

@@ -202,12 +202,15 @@ func (p *Parser) fieldLines(b []byte, at int) (next, end int, fault Error) {
 		} else if b[j] != '\n' {
 			return at, 0, lineFault(b[at:])
 		}
-		// Of all fields three decide where the response ends and what follows.
+		// Of all fields three decide where the response ends and what follows,
+		// and three are noted; most others differ from them in length alone.
 		switch len(name) {
 		case len("connection"), len("content-length"), len("transfer-encoding"):
 			if fault := p.framingField(name, b[i+1:j]); fault != 0 {
 				return at, 0, fault
 			}
+		case len("location"), len("content-encoding"):
+			p.noteField(name, b[i+1:j])
 		}
 		at = after
 	}
@@ -258,22 +261,34 @@ func (p *Parser) framingField(name, value []byte) Error {
 		}
 		p.flags |= isChunked
 	case equalFold(name, "connection"):
-		for len(value) > 0 {
-			item := value
-			if comma := bytes.IndexByte(value, ','); comma >= 0 {
-				item, value = value[:comma], value[comma+1:]
-			} else {
-				value = nil
-			}
-			switch item = trim(item); {
+		for item := range items(value) {
+			switch {
 			case equalFold(item, "close"):
 				p.flags |= wantsClose
 			case equalFold(item, "keep-alive"):
 				p.flags |= wantsKeep
 			}
 		}
+	default: // it is as long as Connection
+		p.noteField(name, value)
 	}
 	return 0
+}
+
+// noteField notes the fields that a caller may want to look at.
+func (p *Parser) noteField(name, value []byte) {
+	switch {
+	case equalFold(name, "set-cookie"):
+		p.flags |= hasCookie
+	case equalFold(name, "location"):
+		p.flags |= hasLocation
+	case equalFold(name, "content-encoding"):
+		for coding := range items(value) {
+			if !equalFold(coding, "identity") {
+				p.flags |= isEncoded
+			}
+		}
+	}
 }
 
 // parseLength reads 1*DIGIT below 2^63.

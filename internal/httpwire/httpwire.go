@@ -9,6 +9,9 @@
 //		used, done, err = p.Feed(read())   // on end of file: done, err = p.EOF()
 //	}
 //	… p.Status(), p.Header(), p.Body(), p.KeepAlive() …
+//	if p.Encoded() {
+//		body, err = Inflate(body[:0], ContentEncoding(p.Header()), p.Body(), most)
+//	}
 //	p.Release()
 //
 // The parser follows RFC 9112 and refuses what it cannot frame without

@@ -38,8 +38,8 @@ type Parser struct {
 	headLen uint32 // length of the field lines; 0 until the head is complete
 	line    uint32 // bytes of this chunk-size line or trailer so far
 	status  uint16
-	state   state
 	flags   flags
+	state   state
 	fault   Error
 	interim uint8 // 1xx responses so far
 }
@@ -69,7 +69,7 @@ const (
 	failed
 )
 
-type flags uint8
+type flags uint16
 
 const (
 	isHead flags = 1 << iota
@@ -81,8 +81,11 @@ const (
 	isChunked
 	wantsClose
 	wantsKeep
+	hasCookie
+	hasLocation
+	isEncoded
 
-	fromHead = version10 | hasLength | isChunked | wantsClose | wantsKeep
+	fromHead = version10 | hasLength | isChunked | wantsClose | wantsKeep | hasCookie | hasLocation | isEncoded
 )
 
 // SetLimits sets the limits of this and all later responses; nil means the
@@ -173,6 +176,19 @@ func (p *Parser) KeepAlive() bool {
 	}
 	return p.flags&version10 == 0 || p.flags&wantsKeep != 0
 }
+
+// HasCookie reports whether the head has a Set-Cookie field. Like the next two
+// it is noted while the head is parsed, so that a caller looks for the field
+// itself only in the responses that have it. It counts once the response is
+// complete.
+func (p *Parser) HasCookie() bool { return p.flags&hasCookie != 0 }
+
+// HasLocation reports whether the head has a Location field.
+func (p *Parser) HasLocation() bool { return p.flags&hasLocation != 0 }
+
+// Encoded reports whether the head has a Content-Encoding other than identity:
+// Body is then what [Inflate] takes.
+func (p *Parser) Encoded() bool { return p.flags&isEncoded != 0 }
 
 // Header is the raw field lines of the final response, without the status line
 // and the empty line; read them with [Field] and [Fields]. It is nil until the

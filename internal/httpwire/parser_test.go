@@ -24,11 +24,14 @@ type outcome struct {
 	err       error
 	keepAlive bool
 	started   bool
+	cookie    bool
+	location  bool
+	encoded   bool
 	used      int // only when done: what an error leaves of the input is nobody's
 }
 
 func outcomeOf(p *Parser, used int, done bool, err error) outcome {
-	o := outcome{p.Status(), string(p.Header()), string(p.Body()), p.BodyBytes(), done, err, p.KeepAlive(), p.Started(), 0}
+	o := outcome{p.Status(), string(p.Header()), string(p.Body()), p.BodyBytes(), done, err, p.KeepAlive(), p.Started(), p.HasCookie(), p.HasLocation(), p.Encoded(), 0}
 	if done {
 		o.used = used
 	}
@@ -255,6 +258,21 @@ var good = []struct {
 	{"five informational, nothing of them stays", false,
 		strings.Repeat("HTTP/1.0 103 Early Hints\r\nConnection: close\r\nContent-Length: 7\r\nLink: </a>\r\n\r\n", 5) + "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
 		outcome{status: 200, header: "Transfer-Encoding: chunked\r\n", body: "hi", keepAlive: true}},
+
+	{"cookie", false, "HTTP/1.1 200 OK\r\nSET-cookie: a=b\r\nContent-Length: 0\r\n\r\n",
+		outcome{status: 200, header: "SET-cookie: a=b\r\nContent-Length: 0\r\n", keepAlive: true, cookie: true}},
+	{"location", false, "HTTP/1.1 302 Found\r\nlocation:/a\r\nContent-Length: 0\r\n\r\n",
+		outcome{status: 302, header: "location:/a\r\nContent-Length: 0\r\n", keepAlive: true, location: true}},
+	{"encoded", false, "HTTP/1.1 200 OK\r\nContent-Encoding: identity ,, GZIP\r\nContent-Length: 2\r\n\r\nhi",
+		outcome{status: 200, header: "Content-Encoding: identity ,, GZIP\r\nContent-Length: 2\r\n", body: "hi", keepAlive: true, encoded: true}},
+	{"encoded by name alone", false, "HTTP/1.1 200 OK\r\nContent-Encoding: Identity\r\nContent-Encoding:\r\nContent-Length: 0\r\n\r\n",
+		outcome{status: 200, header: "Content-Encoding: Identity\r\nContent-Encoding:\r\nContent-Length: 0\r\n", keepAlive: true}},
+	{"all that is noted", false, "HTTP/1.1 200 OK\r\nLocation: /\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Encoding: br\r\nContent-Length: 0\r\n\r\n",
+		outcome{status: 200, header: "Location: /\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Encoding: br\r\nContent-Length: 0\r\n", keepAlive: true, cookie: true, location: true, encoded: true}},
+	{"names as long as what is noted", false, "HTTP/1.1 200 OK\r\nSet-Cookif: a\r\nLocatioo: /\r\nContent-Encodinh: gzip\r\nContent-Length: 0\r\n\r\n",
+		outcome{status: 200, header: "Set-Cookif: a\r\nLocatioo: /\r\nContent-Encodinh: gzip\r\nContent-Length: 0\r\n", keepAlive: true}},
+	{"what an informational response and a trailer have is not noted", false, "HTTP/1.1 103 Early Hints\r\nSet-Cookie: a\r\nLocation: /\r\nContent-Encoding: br\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nSet-Cookie: a\r\nLocation: /\r\n\r\n",
+		outcome{status: 200, header: "Transfer-Encoding: chunked\r\n", keepAlive: true}},
 
 	{"Connection: close", false, "HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n",
 		outcome{status: 200, header: "Connection: Close\r\nContent-Length: 0\r\n"}},

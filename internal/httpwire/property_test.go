@@ -22,7 +22,7 @@ func anyResponse() *rapid.Generator[[]byte] {
 	field := rapid.SampledFrom([]string{
 		"Content-Length: 5", "Content-Length: 5", "Content-Length: 0", "content-length: 12", "Content-Length: x", "Content-Length: 99999999999999999999",
 		"Transfer-Encoding: chunked", "Transfer-Encoding: chunked", "Transfer-Encoding: gzip", "Connection: close", "Connection: keep-alive, x",
-		"X: y", "X:", "X: a long value \t with tabs and \xc3\xa9 and more", "X : y", " folded", "X: a\x00b", "X: a\rb", "no colon", ":", "", "X-Long: " + strings.Repeat("long ", 300),
+		"Set-Cookie: a=b; Path=/", "Location: /a", "Content-Encoding: gzip", "Content-Encoding: identity", "X: y", "X:", "X: a long value \t with tabs and \xc3\xa9 and more", "X : y", " folded", "X: a\x00b", "X: a\rb", "no colon", ":", "", "X-Long: " + strings.Repeat("long ", 300),
 	})
 	eol := rapid.SampledFrom([]string{"\r\n", "\r\n", "\r\n", "\n", "\r\r\n", "\r"})
 	body := rapid.SampledFrom([]string{
