@@ -105,7 +105,7 @@ func playWithin(t *testing.T, ctx context.Context, driver, text string, files ma
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Run(ctx, p, RunOptions{Addresses: to, Driver: driver, Loops: 2, RunID: "test"})
+	r, err := Run(ctx, p, RunOptions{Addresses: to, Loops: 2, RunID: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -624,7 +624,7 @@ stages: [steady: {users: 20, for: 200ms}]
 		to := FixedAddresses(s, addrPort(t, seen.addr()))
 		both := append(to.Of(0), addrPort(t, second.Addr().String()))
 		to.lists[0].Store(&both)
-		r, err := Run(t.Context(), p, RunOptions{Addresses: to, Driver: driver, Loops: 2})
+		r, err := Run(t.Context(), p, RunOptions{Addresses: to, Loops: 2})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"sync/atomic"
 
@@ -308,6 +309,9 @@ func (c *cast) render(i int32, now int64, dst, scratch []byte) (out, tail, spare
 	k := u.call
 	if k.static != nil && len(k.values) == 0 && u.extra.plain() {
 		return k.static, k.blob, scratch, nil
+	}
+	if u.extra != nil && u.extra.starved != "" {
+		return dst, nil, scratch, fmt.Errorf("no row of %s is left: each is drawn once", u.extra.starved)
 	}
 	if u.extra != nil && u.extra.hop.method != "" {
 		c.context(u, u.extra.hop.rendered)
