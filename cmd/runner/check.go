@@ -116,7 +116,7 @@ func (a *app) check(name string, ch checking) checked {
 		c.findings = []finding{{spec.Fault{Pos: spec.Pos{File: name}, Msg: reason, Hint: f.hint}, severe}}
 		return c
 	}
-	s, faults := spec.Parse(name, src.text, spec.Options{Profile: ch.profile, Env: a.env})
+	s, faults := spec.Parse(name, src.text, spec.Options{Profile: ch.profile, Env: a.env, ReadFile: src.file})
 	if faults != nil {
 		for _, f := range faults {
 			c.findings = append(c.findings, finding{f, severe})
@@ -132,7 +132,7 @@ func (a *app) check(name string, ch checking) checked {
 	lines := strings.Split(string(src.text), "\n")
 	budget := budget()
 	for _, variant := range variants {
-		s, faults := spec.Parse(name, src.text, spec.Options{Profile: variant, Env: a.env})
+		s, faults := spec.Parse(name, src.text, spec.Options{Profile: variant, Env: a.env, ReadFile: src.file})
 		if faults != nil {
 			continue // Parse has looked at all profiles above
 		}
@@ -144,20 +144,20 @@ func (a *app) check(name string, ch checking) checked {
 			if ch.strict && !d.machine {
 				f.Severity = severe
 			}
-			if known := slices.ContainsFunc(c.findings, func(g finding) bool { return g.Line == f.Line && strings.HasPrefix(g.Msg, f.Msg) }); known {
+			if known := slices.ContainsFunc(c.findings, func(g finding) bool { return g.File == f.File && g.Line == f.Line && strings.HasPrefix(g.Msg, f.Msg) }); known {
 				continue // the file as it stands has the same
 			}
 			if variant != "" {
 				f.Msg += " (in profile " + variant + ")"
 			}
-			if n := f.Line - 1; n >= 0 && n < len(lines) {
+			if n := f.Line - 1; f.File == name && n >= 0 && n < len(lines) {
 				f.Source = strings.TrimSuffix(lines[n], "\r")
 			}
 			c.findings = append(c.findings, f)
 		}
 	}
 	slices.SortStableFunc(c.findings, func(f, g finding) int {
-		return cmp.Or(cmp.Compare(f.Line, g.Line), cmp.Compare(f.Col, g.Col))
+		return cmp.Or(cmp.Compare(f.File, g.File), cmp.Compare(f.Line, g.Line), cmp.Compare(f.Col, g.Col))
 	})
 	return c
 }

@@ -6,12 +6,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"tollgate/pkg/exec"
 	"tollgate/pkg/spec"
@@ -164,6 +166,38 @@ func readSpec(name string) (source, error) {
 	return source{name, text}, nil
 }
 
+// mostOfFile is beyond what spec.Parse accepts of a file that a spec names.
+const mostOfFile = 64<<20 + 1
+
+// file reads a file that the spec names, by its path from the spec's folder. A
+// spec may come from a stranger: what it names is a regular file below that
+// folder, however its path and its links wind, and none that the kernel makes
+// up while it is read, such as those of /proc.
+func (s source) file(name string) ([]byte, error) {
+	root, err := os.OpenRoot(filepath.Dir(s.name))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe must not keep us waiting
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is no regular file")
+	}
+	data, err := io.ReadAll(io.LimitReader(f, mostOfFile))
+	if err == nil && int64(len(data)) != min(info.Size(), mostOfFile) {
+		err = errors.New("it changes while it is read")
+	}
+	return data, err
+}
+
 func unreadable(name string, err error) error {
 	hint := ""
 	if errors.Is(err, fs.ErrNotExist) {
@@ -187,7 +221,7 @@ func (a *app) plan(src source, l *load, descriptors int) (*exec.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, faults := spec.Parse(src.name, src.text, spec.Options{Profile: l.profile, Set: l.set, Target: l.target, Env: a.env})
+	s, faults := spec.Parse(src.name, src.text, spec.Options{Profile: l.profile, Set: l.set, Target: l.target, Env: a.env, ReadFile: src.file})
 	if faults != nil {
 		return nil, a.faulty(faults)
 	}
@@ -231,7 +265,7 @@ func (a *app) completeProfiles(_ *cobra.Command, args []string, _ string) ([]str
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	s, faults := spec.Parse(src.name, src.text, spec.Options{Env: a.env})
+	s, faults := spec.Parse(src.name, src.text, spec.Options{Env: a.env, ReadFile: src.file})
 	if faults != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -32,6 +32,7 @@ var rooms = map[string]room{
 	"pkg/slo":           {pure: true},
 	"internal/expr":     {pure: true},
 	"internal/httpwire": {pure: true},
+	"internal/jsonscan": {pure: true},
 	"internal/demo":     {}, // the honest other side knows nothing of the client
 	"internal/arch":     {tests: because{"pkg/spec": "specs in documents are checked", "pkg/slo": "objectives in documents are parsed"}},
 	"schema":            {},
@@ -61,6 +62,7 @@ var rooms = map[string]room{
 			"pkg/slo":           "a plan lists the claims that its samples are counted for",
 			"internal/expr":     "users draw values and render requests",
 			"internal/httpwire": "requests and responses are bytes",
+			"internal/jsonscan": "checks and saves read a few values of an answer",
 			"internal/measure":  "every request leaves a sample",
 		},
 		tests: because{"internal/demo": "the honest other side of a run, with a ledger"},
@@ -134,7 +136,7 @@ var modules = map[string]module{
 	},
 	"github.com/tidwall/gjson": {
 		why: "reads a path of a response in place, without decoding it",
-		in:  []string{"pkg/exec"}, tests: []string{"cmd/runner"},
+		in:  []string{"pkg/exec", "internal/jsonscan"}, tests: []string{"cmd/runner"},
 	},
 	"golang.org/x/sys": {
 		why: "epoll and its kin, which package syscall lacks; limits of the process and of the disk",

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -151,11 +152,15 @@ func abandon() {
 }
 
 // resetConnection answers with a TCP RST: closing with a linger time of zero
-// throws away what is unsent and tells the peer that the connection is void.
+// throws away what is unsent and tells the peer that the connection is void. Of
+// HTTP/2 it is the stream that is reset.
 func resetConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		abandon()
+	}
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn() // no farewell
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		tcp.SetLinger(0)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -38,11 +39,19 @@ type front struct {
 	book   book
 	faults faults
 	system system
+	most   int64 // how much of a body the system gets to see; 0: maxBody
 }
 
 // maxBody is how much of a request's body a system gets to see; what is longer
 // is read and counted like any other, and answered with 413.
 const maxBody = 1 << 20
+
+func (f *front) maxBody() int64 {
+	if f.most > 0 {
+		return f.most
+	}
+	return maxBody
+}
 
 // ServeHTTP implements [http.Handler].
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -54,15 +63,20 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.serveKnobs(w, r)
 		return
 	}
-	body, rest, err := readBody(r.Body)
+	body, rest, err := readBody(r.Body, f.maxBody())
 	if err != nil {
 		abandon()
 	}
 	c := f.system.understand(r, body)
 	if rest > 0 {
-		c.answer = tooLarge
+		c.answer = func(w http.ResponseWriter, _ *http.Request, _ fate) {
+			writeDetail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("Request body over %d MiB", f.maxBody()>>20))
+		}
 	}
-	e := f.book.received(c.route, c.notes)
+	if on := connOf(r.Context()); on != nil {
+		f.book.handshake(on.Conn)
+	}
+	e := f.book.received(c.route, append(c.notes, note{protocols, r.Proto}))
 	defer e.unanswered()
 
 	x := f.faults.meet(&c)
@@ -110,22 +124,18 @@ func finish(how ending, w *reply, r *http.Request) {
 	}
 }
 
-// readBody reads a body to its end: up to maxBody bytes of it, and how many
-// there were beyond.
-func readBody(r io.Reader) (body []byte, rest int64, err error) {
+// readBody reads a body to its end: up to most bytes of it, and how many there
+// were beyond.
+func readBody(r io.Reader, most int64) (body []byte, rest int64, err error) {
 	if r == nil || r == http.NoBody {
 		return nil, 0, nil
 	}
-	body, err = io.ReadAll(io.LimitReader(r, maxBody))
+	body, err = io.ReadAll(io.LimitReader(r, most))
 	if err != nil {
 		return nil, 0, err
 	}
 	rest, err = io.Copy(io.Discard, r)
 	return body, rest, err
-}
-
-func tooLarge(w http.ResponseWriter, _ *http.Request, _ fate) {
-	writeDetail(w, http.StatusRequestEntityTooLarge, "Request body over 1 MiB")
 }
 
 // Ledger returns what was received and answered so far.
@@ -163,7 +173,7 @@ func (f *front) serveKnobs(w http.ResponseWriter, r *http.Request) {
 	case http.MethodGet:
 		writeValue(w, http.StatusOK, f.Knobs())
 	case http.MethodPost:
-		body, rest, err := readBody(r.Body)
+		body, rest, err := readBody(r.Body, maxBody)
 		if err != nil {
 			abandon()
 		}

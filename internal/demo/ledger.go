@@ -1,9 +1,11 @@
 package demo
 
 import (
+	"crypto/tls"
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 )
 
@@ -52,6 +54,21 @@ type Ledger struct {
 	// second name as well.
 	Faults map[string]uint64 `json:"faults"`
 
+	// Protocols counts requests by "HTTP/1.1", "HTTP/2.0" and the like.
+	Protocols map[string]uint64 `json:"protocols"`
+	// Rows counts the values posted to /rows of a [Web], each by its text, and
+	// RowOrder lists them in the order in which they came.
+	Rows     map[string]uint64 `json:"rows"`
+	RowOrder []string          `json:"row_order"`
+
+	// TLSHandshakes counts those that came to their end, TLSResumed those of
+	// them that went on with an earlier session, and TLSFailed connections that
+	// ended without. A handshake is known by the first request, or else when its
+	// connection ends.
+	TLSHandshakes uint64 `json:"tls_handshakes"`
+	TLSResumed    uint64 `json:"tls_resumed"`
+	TLSFailed     uint64 `json:"tls_failed"`
+
 	// ConnectionsOpened and ConnectionsClosed count TCP connections, those that
 	// only asked for the ledger included. A reset of the ledger restarts
 	// ConnectionsOpened at the number open at that moment.
@@ -67,6 +84,8 @@ const (
 	threats
 	scenarios
 	faultsDone
+	protocols
+	rows
 	tables // how many there are
 )
 
@@ -75,6 +94,9 @@ const (
 	// later is counted under otherNotes, so the sums stay exact.
 	maxNotes   = 200
 	maxNoteLen = 64
+	// The same for rows, which a test wants to see every one of.
+	maxRows    = 100_000
+	maxRowLen  = 256
 	otherNotes = "(other)"
 )
 
@@ -93,6 +115,7 @@ type book struct {
 	page           *page
 	answered       map[string]map[int]uint64 // never reset: counters for /metrics
 	opened, closed uint64
+	shaken         map[net.Conn]bool // open connections whose handshake is counted
 }
 
 // A page is what was counted between two resets. Entries hold on to the page
@@ -103,6 +126,8 @@ type page struct {
 	requests                     map[string]uint64
 	status                       map[string]map[int]uint64
 	notes                        [tables]map[string]uint64
+	order                        []string // of rows
+	shaken, resumed, unshaken    uint64
 }
 
 func newPage() *page {
@@ -170,14 +195,21 @@ func (e *entry) fault(name string) {
 }
 
 func (p *page) note(n note) {
-	if len(n.value) > maxNoteLen {
-		n.value = n.value[:maxNoteLen]
+	most, longest := maxNotes, maxNoteLen
+	if n.table == rows {
+		most, longest = maxRows, maxRowLen
 	}
-	rows := p.notes[n.table]
-	if _, known := rows[n.value]; !known && len(rows) >= maxNotes {
+	if len(n.value) > longest {
+		n.value = n.value[:longest]
+	}
+	values := p.notes[n.table]
+	if _, known := values[n.value]; !known && len(values) >= most {
 		n.value = otherNotes
 	}
-	rows[n.value]++
+	values[n.value]++
+	if n.table == rows && len(p.order) < maxRows {
+		p.order = append(p.order, n.value)
+	}
 }
 
 func add(rows map[string]map[int]uint64, route string, status int) {
@@ -226,6 +258,12 @@ func (b *book) ledger() Ledger {
 		Threats:           maps.Clone(p.notes[threats]),
 		Scenarios:         maps.Clone(p.notes[scenarios]),
 		Faults:            maps.Clone(p.notes[faultsDone]),
+		Protocols:         maps.Clone(p.notes[protocols]),
+		Rows:              maps.Clone(p.notes[rows]),
+		RowOrder:          slices.Clone(p.order),
+		TLSHandshakes:     p.shaken,
+		TLSResumed:        p.resumed,
+		TLSFailed:         p.unshaken,
 		ConnectionsOpened: b.opened,
 		ConnectionsClosed: b.closed,
 	}
@@ -247,13 +285,47 @@ func cloneStatus(rows map[string]map[int]uint64) map[string]map[int]uint64 {
 }
 
 // connection has the signature of [http.Server.ConnState].
-func (b *book) connection(_ net.Conn, state http.ConnState) {
+func (b *book) connection(c net.Conn, state http.ConnState) {
+	over := state == http.StateHijacked || state == http.StateClosed
+	if over {
+		b.handshake(c)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch state {
-	case http.StateNew:
+	switch {
+	case state == http.StateNew:
 		b.opened++
-	case http.StateHijacked, http.StateClosed:
+	case over:
 		b.closed++
+		delete(b.shaken, c)
+	}
+}
+
+// handshake counts the TLS handshake of a connection, if it is one of TLS: when
+// the first request has come over it, or when it is over.
+func (b *book) handshake(c net.Conn) {
+	t, ok := c.(*tls.Conn)
+	if !ok {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.shaken[c] {
+		return
+	}
+	if b.shaken == nil {
+		b.shaken = map[net.Conn]bool{}
+	}
+	b.shaken[c] = true
+	// It waits for a handshake under way, and there is none any more.
+	state, p := t.ConnectionState(), b.current()
+	switch {
+	case !state.HandshakeComplete:
+		p.unshaken++
+	case state.DidResume:
+		p.resumed++
+		fallthrough
+	default:
+		p.shaken++
 	}
 }

@@ -47,7 +47,7 @@ func TestLedgerAgreesWithEightClients(t *testing.T) {
 					from map[string]uint64
 				}{
 					{&want.Requests, one.Requests}, {&want.Threats, one.Threats}, {&want.Scenarios, one.Scenarios},
-					{&want.Kinds, one.Kinds},
+					{&want.Kinds, one.Kinds}, {&want.Protocols, one.Protocols},
 				} {
 					for k, v := range m.from {
 						bump(m.into, k, v)
@@ -66,7 +66,7 @@ func TestLedgerAgreesWithEightClients(t *testing.T) {
 			if name == "hostile" && (wrong == 0 || got.Faults["reset"]+got.Faults["close"] != want.Unanswered) {
 				t.Errorf("faults %v for %d unanswered requests", got.Faults, want.Unanswered)
 			}
-			got.Faults, got.ConnectionsClosed = nil, 0 // clients may close later than the server is asked
+			got.Faults, got.Rows, got.ConnectionsClosed = nil, nil, 0 // clients may close later than the server is asked
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("ledger (-clients' counts +server's):\n%s", diff)
 			}
@@ -111,6 +111,7 @@ func callAtRandom(addr string, n int, seed uint64) Ledger {
 			l.ConnectionsOpened++
 		}
 		l.Total++
+		bump(&l.Protocols, "HTTP/1.1", 1)
 		bump(&l.Requests, route, 1)
 		resp, _, err := c.do(method, path, "application/json", body)
 		if err != nil {

@@ -4,8 +4,11 @@
 // received, so that a load generator's counts can be checked from the other
 // side. Their knobs make them slow, failing or hostile on purpose.
 //
-// They measure nothing, authenticate nobody and imitate only what the load
-// tests touch: never put one where the real system is meant.
+// [SOC] imitates one system, [Web] answers with all that HTTP has, [Raw] breaks
+// its rules. [Start] serves them in clear or over TLS, as HTTP/1.1 or HTTP/2.
+//
+// They measure nothing, protect nothing and imitate only what the load tests
+// touch: never put one where the real system is meant.
 package demo
 
 import (

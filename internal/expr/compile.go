@@ -22,6 +22,10 @@ type Names struct {
 	Consts map[string]Value
 	Sets   map[string]*Set
 	Slots  map[string]int // per-user values by index into Ctx.Slots
+	// Rows are names that stand before a column: NAME.COLUMN is a slot, which
+	// the function finds. An error is a fault of the spec, and an *Error may
+	// bring its hint.
+	Rows map[string]func(column string) (slot int, err error)
 	// Env resolves env.NAME; an error is a fault of the spec, and an *Error may
 	// bring its hint. Unset is a nil Value.
 	Env func(name string) (Value, error)
@@ -179,7 +183,7 @@ func suggest(name string) string {
 
 // lower compiles a syntax tree.
 func (l *lowering) lower(n ast.Node) (node, error) {
-	if mechanical(n) {
+	if l.mechanical(n) {
 		return l.machine(n)
 	}
 	if err := l.visit(n); err != nil {
@@ -224,7 +228,7 @@ func (l *lowering) visit(n ast.Node) error {
 }
 
 // mechanical reports whether a part is left to the expr-lang machine.
-func mechanical(n ast.Node) bool {
+func (l *lowering) mechanical(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.UnaryNode:
 		return n.Operator == "-" || n.Operator == "+"
@@ -235,7 +239,7 @@ func mechanical(n ast.Node) bool {
 		}
 		return true
 	case *ast.MemberNode:
-		return space(n) == ""
+		return l.space(n) == ""
 	case *ast.BuiltinNode, *ast.ChainNode, *ast.SliceNode, *ast.ArrayNode, *ast.MapNode:
 		return true
 	}
@@ -250,25 +254,30 @@ var spaces = map[string][]string{
 	"fake": nil, // functions, see fakes
 }
 
-// space returns the name before the dot if it is one of spaces, else "".
-func space(n *ast.MemberNode) string {
+// space returns the name before the dot if it is one of spaces or of rows, else "".
+func (l *lowering) space(n *ast.MemberNode) string {
 	id, ok := n.Node.(*ast.IdentifierNode)
 	if !ok {
 		return ""
 	}
-	if _, ok := spaces[id.Value]; !ok {
+	_, kept := spaces[id.Value]
+	_, rows := l.names().Rows[id.Value]
+	if !kept && !rows {
 		return ""
 	}
 	return id.Value
 }
 
 func (l *lowering) member(n *ast.MemberNode) (node, error) {
-	s := space(n)
+	s := l.space(n)
 	property, ok := n.Property.(*ast.StringNode)
 	if !ok {
 		return nil, l.fail(n, "write "+s+".NAME", "what follows %s is a name", s)
 	}
 	name := s + "." + property.Value
+	if column, ok := l.names().Rows[s]; ok {
+		return l.column(property, name, column)
+	}
 	var read node
 	switch name {
 	case "user.id":
@@ -289,6 +298,27 @@ func (l *lowering) member(n *ast.MemberNode) (node, error) {
 	return read, l.needsCtx(n, name)
 }
 
+// column compiles NAME.COLUMN.
+func (l *lowering) column(n *ast.StringNode, name string, find func(string) (int, error)) (node, error) {
+	if err := l.needsCtx(n, name); err != nil {
+		return nil, err
+	}
+	i, err := find(n.Value)
+	if err != nil {
+		return nil, l.fail(n, hint(err), "%s", err.Error())
+	}
+	l.slots = append(l.slots, i)
+	return slot{i, name}, nil
+}
+
+// hint returns what an error of a caller's function says can be done about it.
+func hint(err error) string {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e.Hint
+	}
+	return ""
+}
+
 func (l *lowering) name(n *ast.IdentifierNode) (node, error) {
 	names := l.names()
 	if v, ok := names.Consts[n.Value]; ok {
@@ -300,6 +330,9 @@ func (l *lowering) name(n *ast.IdentifierNode) (node, error) {
 	}
 	if _, ok := names.Sets[n.Value]; ok {
 		return nil, l.fail(n, "write ${pick("+n.Value+")}", "%s is a list, not a value", n.Value)
+	}
+	if _, ok := names.Rows[n.Value]; ok {
+		return nil, l.fail(n, "name a column: ${"+n.Value+".COLUMN}", "%s is a file of rows, not a value", n.Value)
 	}
 	if n.Value == "iteration" {
 		return iteration{}, l.needsCtx(n, n.Value)
@@ -322,7 +355,8 @@ func (l *lowering) isName(name string) bool {
 	_, isConst := n.Consts[name]
 	_, isSlot := n.Slots[name]
 	_, isSet := n.Sets[name]
-	return isConst || isSlot || isSet
+	_, isRows := n.Rows[name]
+	return isConst || isSlot || isSet || isRows
 }
 
 // legal lists what a name may be, the spec's own names first.
@@ -336,6 +370,9 @@ func (l *lowering) legal() []string {
 		own = append(own, name)
 	}
 	for name := range n.Sets {
+		own = append(own, name)
+	}
+	for name := range n.Rows {
 		own = append(own, name)
 	}
 	slices.Sort(own)
@@ -358,11 +395,7 @@ func (l *lowering) resolve(n ast.Node, what string, look func(string) (Value, er
 	}
 	v, err := look(name)
 	if err != nil {
-		hint := ""
-		if e := (*Error)(nil); errors.As(err, &e) {
-			hint = e.Hint
-		}
-		return nil, l.fail(n, hint, "%s", err.Error())
+		return nil, l.fail(n, hint(err), "%s", err.Error())
 	}
 	return constant{v}, nil
 }

@@ -115,7 +115,7 @@ func (e *embedding) embed(n ast.Node) (ast.Node, error) {
 	if n == nil {
 		return nil, nil
 	}
-	if !mechanical(n) {
+	if !e.mechanical(n) {
 		return e.leaf(n)
 	}
 	if err := e.visit(n); err != nil {

@@ -18,7 +18,11 @@ func Nearest(name string, legal []string) string {
 		if len(l) > longest || l == name {
 			continue
 		}
-		if d := edits(lower, strings.ToLower(l)); d < best && d < len(l) {
+		other := strings.ToLower(l)
+		if gap := len(other) - len(lower); gap >= best || -gap >= best {
+			continue // so many edits it takes at least
+		}
+		if d := edits(lower, other); d < best && d < len(l) {
 			best, found = d, l
 		}
 	}

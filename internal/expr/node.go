@@ -372,6 +372,20 @@ func (n *base64Text) appendText(dst []byte, c *Ctx) ([]byte, error) {
 func (n *base64Text) eval(c *Ctx) (Value, error) { return written(n, c) }
 func (n *base64Text) kind() Kind                 { return String }
 
+// encodedText is the base64 encoding of a whole text.
+type encodedText struct{ text *Text }
+
+func (n encodedText) appendText(dst []byte, c *Ctx) ([]byte, error) {
+	var b [128]byte
+	plain, err := n.text.Append(b[:0], c)
+	if err != nil {
+		return dst, err
+	}
+	return base64.StdEncoding.AppendEncode(dst, plain), nil
+}
+func (n encodedText) eval(c *Ctx) (Value, error) { return written(n, c) }
+func (n encodedText) kind() Kind                 { return String }
+
 // pure is a function of values alone.
 type pure struct {
 	args []node

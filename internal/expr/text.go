@@ -7,7 +7,7 @@ import (
 )
 
 // Mode says where a text stands, and so how its values are escaped. Literal
-// text is kept as written in every mode but JSONText.
+// text is kept as written in every mode but JSONText and Form.
 type Mode uint8
 
 // The modes.
@@ -16,6 +16,7 @@ const (
 	Target               // request target: values are percent-encoded, "/" and " " included, in path and query
 	Header               // header value: CR, LF and NUL are refused
 	JSONText             // a whole JSON scalar: typed if exactly ${...}, else a quoted string
+	Form                 // value of a form: percent-encoded, literal text included
 )
 
 // Ctx is what an evaluation may see. It is reused between evaluations by one
@@ -177,7 +178,7 @@ func (c *Compiler) text(src string, m Mode, l *lowering) (*Text, error) {
 	}
 	exact := len(pieces) == 1 && pieces[0].expr
 	out, plain := joiner{}, joiner{}
-	esc := [...]escape{escapeNone, escapeTarget, escapeHeader, escapeJSONChars}[m]
+	esc := [...]escape{escapeNone, escapeTarget, escapeHeader, escapeJSONChars, escapeTarget}[m]
 	quoted := m == JSONText && !exact
 	if m == JSONText && exact {
 		esc = escapeJSONScalar
@@ -192,9 +193,12 @@ func (c *Compiler) text(src string, m Mode, l *lowering) (*Text, error) {
 				return nil, err
 			}
 			plain.literal(p.text)
-			if quoted {
+			switch {
+			case quoted:
 				out.literal(string(appendJSONChars(nil, p.text)))
-			} else {
+			case m == Form:
+				out.literal(string(appendPercent(nil, p.text)))
+			default:
 				out.literal(p.text)
 			}
 			continue
@@ -209,7 +213,7 @@ func (c *Compiler) text(src string, m Mode, l *lowering) (*Text, error) {
 		name := strings.TrimSpace(p.text)
 		// An unset constant may be asked for by Value, and leaves a header out.
 		mayBeUnset := exact || m == Header
-		if err := out.expression(n, name, esc, mayBeUnset && m != Target); err != nil {
+		if err := out.expression(n, name, esc, mayBeUnset && m != Target && m != Form); err != nil {
 			return nil, &Error{Offset: p.at, Msg: err.Error()}
 		}
 		if err := plain.expression(n, name, escapeNone, mayBeUnset); err != nil {
@@ -290,7 +294,7 @@ func clean(n node, e escape) bool {
 	return e == escapeNone
 }
 
-// Builder joins texts and literals to one, for JSON bodies.
+// Builder joins texts and literals to one, for bodies and credentials.
 type Builder struct {
 	out   joiner
 	slots []int
@@ -305,6 +309,12 @@ func (b *Builder) Text(t *Text) {
 		b.out.part(p)
 	}
 	b.out.literal(string(t.tail))
+	b.slots = append(b.slots, t.slots...)
+}
+
+// Base64 appends the base64 encoding (RFC 4648) of what a text writes.
+func (b *Builder) Base64(t *Text) {
+	b.out.part(part{node: encodedText{t}, writer: encodedText{t}, clean: true})
 	b.slots = append(b.slots, t.slots...)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"tollgate/internal/expr"
 	"tollgate/internal/httpwire"
+	"tollgate/internal/jsonscan"
 	"tollgate/internal/measure"
 	"tollgate/pkg/spec"
 )
@@ -40,7 +41,9 @@ type call struct {
 	expect     spec.Expect
 	keepHeader bool
 	keepBody   bool
-	json       bool // some path is read from the body as JSON
+	// query finds what the checks of the body look at, and after these what is
+	// saved of it; nil when nothing is read from the body as JSON.
+	query *jsonscan.Query
 }
 
 // compileCall merges the headers of target, persona and endpoint, the more
@@ -86,12 +89,23 @@ func compileCall(all *spec.Spec, p *spec.Persona, s *spec.Step, step int) *call 
 	c.prefix = []byte(e.Method + " ")
 	for _, s := range c.saves {
 		c.keepHeader = c.keepHeader || s.From == spec.FromHeader
-		c.json = c.json || s.From == spec.FromJSON
 		c.keepBody = c.keepBody || s.From != spec.FromHeader
 	}
 	c.keepHeader = c.keepHeader || len(c.expect.Header) > 0 || c.redirects > 0
-	c.json = c.json || len(c.expect.JSON) > 0
 	c.keepBody = c.keepBody || len(c.expect.JSON) > 0 || len(c.expect.Body) > 0
+
+	var paths []string
+	for _, k := range c.expect.JSON {
+		paths = append(paths, k.Path)
+	}
+	for _, s := range c.saves {
+		if s.From == spec.FromJSON {
+			paths = append(paths, s.Path)
+		}
+	}
+	if len(paths) > 0 {
+		c.query = jsonscan.Compile(paths)
+	}
 
 	_, fixed := c.path.Static()
 	if c.body != nil {
@@ -237,23 +251,23 @@ type reply struct {
 
 // judge decides how a complete response ends its request, and saves what the
 // spec asks for into the user's slots (x.Slots). elapsed is the service time in
-// nanoseconds. The detail is empty unless the request failed.
-func (c *call) judge(x *expr.Ctx, r reply, elapsed int64) (measure.Outcome, string) {
+// nanoseconds; found is scratch for the query. The detail is empty unless the
+// request failed.
+func (c *call) judge(x *expr.Ctx, r reply, elapsed int64, found [][]byte) (measure.Outcome, string) {
 	if !expectedStatus(c.expect.Status, r.status) {
 		return measure.Status, "status " + strconv.Itoa(r.status)
 	}
 	if c.expect.Within > 0 && elapsed > int64(c.expect.Within) {
 		return measure.Check, "slower than " + c.expect.Within.String()
 	}
-	document := r.body
-	if c.json && !gjson.ValidBytes(r.body) {
-		if len(c.expect.JSON) > 0 || slices.ContainsFunc(c.saves, func(s spec.Save) bool { return s.Required && s.From == spec.FromJSON }) {
+	if c.query != nil {
+		found = found[:c.query.Paths()]
+		if !c.query.Find(r.body, found) && (len(c.expect.JSON) > 0 || slices.ContainsFunc(c.saves, func(s spec.Save) bool { return s.Required && s.From == spec.FromJSON })) {
 			return measure.Check, "the body is not JSON"
 		}
-		document = nil
 	}
 	for i := range c.expect.JSON {
-		if detail := checkJSON(&c.expect.JSON[i], x, document); detail != "" {
+		if detail := checkJSON(&c.expect.JSON[i], x, found[i]); detail != "" {
 			return measure.Check, detail
 		}
 	}
@@ -267,9 +281,16 @@ func (c *call) judge(x *expr.Ctx, r reply, elapsed int64) (measure.Outcome, stri
 			return measure.Check, detail
 		}
 	}
+	next := len(c.expect.JSON) // of found
 	for i := range c.saves {
 		s := &c.saves[i]
-		v := extract(s, r, document)
+		var v expr.Value
+		if s.From == spec.FromJSON {
+			v = jsonValue(found[next])
+			next++
+		} else {
+			v = extract(s, r)
+		}
 		if v.IsNil() && s.Required {
 			return measure.Check, "nothing to save as " + s.Name + " at " + saveSource(s)
 		}
@@ -290,11 +311,12 @@ func expectedStatus(want []spec.StatusRange, status int) bool {
 	return false
 }
 
-func checkJSON(k *spec.JSONCheck, x *expr.Ctx, body []byte) string {
-	got := gjson.Get(borrowed(body), k.Path)
-	if !got.Exists() || got.Type == gjson.Null {
+// checkJSON checks the text of a value, nil for none.
+func checkJSON(k *spec.JSONCheck, x *expr.Ctx, got []byte) string {
+	null := len(got) > 0 && got[0] == 'n'
+	if got == nil || null {
 		if !k.Exists {
-			if want, err := k.Want.Value(x); err == nil && want.IsNil() && got.Exists() {
+			if want, err := k.Want.Value(x); err == nil && want.IsNil() && null {
 				return ""
 			}
 		}
@@ -307,8 +329,8 @@ func checkJSON(k *spec.JSONCheck, x *expr.Ctx, body []byte) string {
 	if err != nil {
 		return k.Path + ": " + err.Error()
 	}
-	if !jsonValue(got).Equal(want) {
-		return k.Path + " is " + brief(got.Raw) + ", not " + brief(want.Text())
+	if !readJSON(got).Equal(want) {
+		return k.Path + " is " + brief(string(got)) + ", not " + brief(want.Text())
 	}
 	return ""
 }
@@ -348,22 +370,19 @@ func checkBody(k *spec.BodyCheck, x *expr.Ctx, body []byte) string {
 	return ""
 }
 
-// extract reads the saved value, copied out of the borrowed response; nil when
-// there is none. document is the body if that is JSON.
-func extract(s *spec.Save, r reply, document []byte) expr.Value {
-	switch s.From {
-	case spec.FromHeader:
+// extract reads a saved value that is not JSON, copied out of the borrowed
+// response; nil when there is none.
+func extract(s *spec.Save, r reply) expr.Value {
+	if s.From == spec.FromHeader {
 		if v, ok := httpwire.Field(r.header, s.Path); ok {
 			return expr.Str(string(v))
 		}
-	case spec.FromBody:
-		if m := s.Expr.FindSubmatch(r.body); len(m) > 1 {
-			return expr.Str(string(m[1]))
-		} else if len(m) == 1 {
-			return expr.Str(string(m[0]))
-		}
-	default:
-		return jsonValue(gjson.Get(borrowed(document), s.Path))
+		return expr.Value{}
+	}
+	if m := s.Expr.FindSubmatch(r.body); len(m) > 1 {
+		return expr.Str(string(m[1]))
+	} else if len(m) == 1 {
+		return expr.Str(string(m[0]))
 	}
 	return expr.Value{}
 }
@@ -378,11 +397,25 @@ func saveSource(s *spec.Save) string {
 	return s.Path
 }
 
-// jsonValue keeps the type that the JSON text has; numbers that are whole stay whole.
-func jsonValue(r gjson.Result) expr.Value {
+// jsonValue reads a value and keeps it: its text is copied.
+func jsonValue(text []byte) expr.Value {
+	switch v := readJSON(text); v.Kind() {
+	case expr.String:
+		return expr.Str(strings.Clone(v.Text()))
+	case expr.JSON:
+		return expr.RawJSON(strings.Clone(v.Text()))
+	default:
+		return v
+	}
+}
+
+// readJSON reads a value, borrowed from the text that it stands in. It keeps
+// the type that the text has; numbers that are whole stay whole.
+func readJSON(text []byte) expr.Value {
+	r := gjson.Parse(borrowed(text))
 	switch r.Type {
 	case gjson.String:
-		return expr.Str(strings.Clone(r.Str))
+		return expr.Str(r.Str)
 	case gjson.True, gjson.False:
 		return expr.Boolean(r.Type == gjson.True)
 	case gjson.Number:
@@ -391,7 +424,7 @@ func jsonValue(r gjson.Result) expr.Value {
 		}
 		return expr.Number(r.Num)
 	case gjson.JSON:
-		return expr.RawJSON(strings.Clone(r.Raw))
+		return expr.RawJSON(r.Raw)
 	}
 	return expr.Value{}
 }

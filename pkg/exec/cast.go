@@ -2,6 +2,7 @@ package exec
 
 import (
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"sync/atomic"
 
@@ -36,9 +37,10 @@ type cast struct {
 	arena    []expr.Value
 	wheel    wheel
 	x        expr.Ctx
-	inflated []byte  // the last body that came compressed
-	outbox   []int32 // users whose request is to be sent
-	hangup   []int32 // users whose connection is to be closed
+	inflated []byte   // the last body that came compressed
+	found    [][]byte // what the checks of the last answer look at
+	outbox   []int32  // users whose request is to be sent
+	hangup   []int32  // users whose connection is to be closed
 
 	upcoming []cue // parts that have been announced and not begun
 	seen     int   // spans whose origin the recorder knows
@@ -99,8 +101,8 @@ func newCast(p *Plan, line *timeline, loop, loops int, run string, epoch int64) 
 		free:  make([][]int32, len(p.personas)),
 		queue: make([]fifo, len(p.personas)),
 		grown: make([]int, len(p.personas)), coming: make([]int, len(p.personas)),
-		ends: never,
-		x:    expr.Ctx{Run: run, RunKey: h.Sum64()},
+		ends: never, found: make([][]byte, p.paths),
+		x: expr.Ctx{Run: run, RunKey: h.Sum64()},
 	}
 	c.stats.active = make([]atomic.Int64, len(p.personas))
 	// Growing would leave what was outgrown to the collector.
@@ -309,6 +311,9 @@ func (c *cast) render(i int32, now int64, dst, scratch []byte) (out, tail, spare
 	if k.static != nil && len(k.values) == 0 && u.extra.plain() {
 		return k.static, k.blob, scratch, nil
 	}
+	if u.extra != nil && u.extra.starved != "" {
+		return dst, nil, scratch, fmt.Errorf("no row of %s is left: each is drawn once", u.extra.starved)
+	}
 	if u.extra != nil && u.extra.hop.method != "" {
 		c.context(u, u.extra.hop.rendered)
 		out, spare, err = k.appendHop(dst, scratch, c, u, c.cookie(u))
@@ -349,7 +354,7 @@ func (c *cast) done(i int32, t trip, r reply) {
 		r.body, outcome, detail = c.inflate(r)
 	}
 	if outcome == measure.OK {
-		outcome, detail = u.call.judge(&c.x, r, t.done-t.sent)
+		outcome, detail = u.call.judge(&c.x, r, t.done-t.sent, c.found)
 	}
 	c.finish(i, t, outcome, r.status, detail)
 }

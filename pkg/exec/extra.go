@@ -5,10 +5,15 @@ type extra struct {
 	fresh int64 // refresh: when set-up was last done
 	jar   *jar  // nil: no cookies yet
 	hop   hop   // the redirect that is being followed
+	// starved names the feeder that had no row left for this task, "" for none.
+	starved string
+	barren  bool // it had none for the user, and so for all its tasks
 }
 
 // plain reports whether the next request is like that of any other user.
-func (x *extra) plain() bool { return x == nil || x.jar == nil && x.hop.method == "" }
+func (x *extra) plain() bool {
+	return x == nil || x.jar == nil && x.hop.method == "" && x.starved == ""
+}
 
 // more returns a user's extra, making it when there is none.
 func (u *user) more() *extra {

@@ -51,9 +51,8 @@ func (f *feed) row(nth uint64) []expr.Value {
 	return f.Rows[nth%n]
 }
 
-// fill puts the nth row into a user's slots; when there is none they are unset,
-// and the request that needs them says so.
-func (f *feed) fill(slots []expr.Value, nth uint64) {
+// fill puts the nth row into a user's slots; when there is none they are unset.
+func (f *feed) fill(slots []expr.Value, nth uint64) (ok bool) {
 	row := f.row(nth)
 	for i, column := range f.Columns {
 		v := expr.Value{}
@@ -62,6 +61,7 @@ func (f *feed) fill(slots []expr.Value, nth uint64) {
 		}
 		slots[column.Slot] = v
 	}
+	return row != nil
 }
 
 // feedUser draws the rows that a user has for the whole run: by its number, so
@@ -72,15 +72,23 @@ func (c *cast) feedUser(u *user) {
 		if c.plan.feeding[f] == 1 { // the numbers of one persona alone have no gaps
 			nth = uint64(u.number)
 		}
-		c.shared.feeds[f].fill(u.slots, nth)
+		if !c.shared.feeds[f].fill(u.slots, nth) {
+			u.more().starved, u.extra.barren = f.Name, true
+		}
 	}
 }
 
-// feedTask draws the rows of a task, in the order in which tasks begin.
+// feedTask draws the rows of a task, in the order in which tasks begin. When
+// there is none left, the requests of the task are not sent, and fail.
 func (c *cast) feedTask(u *user, feeds []*spec.Feeder) {
+	if u.extra != nil && !u.extra.barren {
+		u.extra.starved = ""
+	}
 	for _, f := range feeds {
 		d := c.shared.feeds[f]
-		d.fill(u.slots, d.next.Add(1)-1)
+		if !d.fill(u.slots, d.next.Add(1)-1) {
+			u.more().starved = f.Name
+		}
 	}
 }
 

@@ -30,6 +30,7 @@ type Plan struct {
 	after    []*call              // and after the last has left
 	feeding  map[*spec.Feeder]int // how many personas draw from it once per user
 	ids      *deal                // numbers every user of every persona, 1-based, without gaps by weight
+	paths    int                  // that one answer is searched for, at most
 	maxUsers int                  // of any stage: users with a connection of their own
 }
 
@@ -103,7 +104,11 @@ func Compile(s *spec.Spec, o Options) (*Plan, error) {
 	compile := func(sp *spec.Persona, taskName string, setup bool, in []*spec.Step) []*call {
 		var out []*call
 		for _, st := range in {
-			out = append(out, compileCall(s, sp, st, len(steps)))
+			k := compileCall(s, sp, st, len(steps))
+			if k.query != nil {
+				p.paths = max(p.paths, k.query.Paths())
+			}
+			out = append(out, k)
 			steps = append(steps, measure.Step{
 				Persona: sp.Name, Task: taskName, Endpoint: st.Endpoint.Key,
 				Name: st.Name, Method: st.Endpoint.Method, Setup: setup,

@@ -305,3 +305,12 @@ func TestLoadNeverGoesToMetadataAddresses(t *testing.T) {
 		}
 	}
 }
+
+func addrPort(t testing.TB, text string) netip.AddrPort {
+	t.Helper()
+	a, err := netip.ParseAddrPort(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}

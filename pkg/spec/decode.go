@@ -16,6 +16,7 @@ import (
 type decoder struct {
 	faults *faultSet
 	o      Options
+	files  *files
 	root   *node
 
 	env      map[string]bool // names declared under env
@@ -23,6 +24,15 @@ type decoder struct {
 	compiler *expr.Compiler
 	slots    []string
 	secrets  map[string]bool
+
+	contents  map[string]*file // files that bodies and rows come from, by name
+	bodyBytes int              // of files in multipart bodies
+	feeds     []*feed
+	fed       map[int]*Feeder // whose column a slot is
+
+	on        map[string]int // what Endpoint.On is for the name of a target
+	onNames   []string       // the names in file order
+	redirects int            // of an endpoint that does not say it
 
 	endpoints map[string]*Endpoint
 	rows      map[string]*Endpoint // whose requests a row of the report shows
@@ -59,16 +69,22 @@ func (d *decoder) spec(root *node) *Spec {
 	d.parts = map[*expr.Text][]part{}
 	d.conds = map[*expr.Cond]*node{}
 	d.untils = map[*Stage]*node{}
+	d.contents = map[string]*file{}
+	d.fed = map[int]*Feeder{}
+	d.on = map[string]int{}
 	d.keys(root, specObject)
 	d.header(root, s)
 	d.declareEnv(root.get("env"))
 	d.values(root.get("values"))
 	d.declareSlots(root)
 	d.compiler = expr.NewCompiler(d.names)
-	d.target(root.get("target"), s)
+	d.targets(root, s)
 	before := d.faults.count
 	d.catalogue(root.get("endpoints"), s)
+	s.Before = d.series(root.get("before"), Before)
 	d.personas(root.get("personas"), s)
+	s.After = d.series(root.get("after"), After)
+	d.deal(s)
 	// A misspelt endpoint makes values unset and SLOs blind: what follows from a
 	// fault is not said until the fault is gone.
 	if d.faults.count == before {
@@ -93,12 +109,15 @@ var specName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 // header decodes version, name and about, and asks for the keys without which there is no spec.
 func (d *decoder) header(root *node, s *Spec) {
 	required := []struct{ key, example string }{
-		{"version", "version: 1"}, {"name", "name: shop"}, {"target", `target: {url: "http://127.0.0.1:8000"}`},
+		{"version", "version: 1"}, {"name", "name: shop"},
 		{"endpoints", "endpoints: {home: GET /}"}, {"personas", "personas: {visitor: {tasks: {home: 1}}}"},
 		{"stages", "stages: [steady: {users: 10, for: 1m}]"},
 	}
 	for _, r := range required {
 		d.require(root, specObject, r.key, r.example)
+	}
+	if root.get("targets") == nil {
+		d.require(root, specObject, "target", `target: {url: "http://127.0.0.1:8000"}`)
 	}
 	if n := root.get("version"); n != nil {
 		if n.kind != intKind || n.text != "1" {
@@ -273,6 +292,24 @@ func (d *decoder) duration(n *node, what string, least time.Duration) time.Durat
 		}
 	}
 	return v
+}
+
+// size returns a number of bytes between least and most.
+func (d *decoder) size(n *node, what string, least, most int64) int64 {
+	v := quantity(d, n, what, ParseSize)
+	if _, err := ParseSize(n.text); err == nil && n.isScalar() && (v < least || v > most) {
+		d.fault(n, "", "%s lies between %s and %s", what, sizeText(least), sizeText(most))
+	}
+	return v
+}
+
+// sizeText writes a size of whole KiB as people write it in a spec.
+func sizeText(bytes int64) string {
+	units := []string{"KiB", "MiB", "GiB"}
+	for bytes >>= 10; bytes >= 1<<10 && bytes%(1<<10) == 0 && len(units) > 1; units = units[1:] {
+		bytes >>= 10
+	}
+	return strconv.FormatInt(bytes, 10) + units[0]
 }
 
 // plainName is the form of the names that others refer to.

@@ -22,19 +22,19 @@ func (d *decoder) catalogue(n *node, s *Spec) {
 	}
 	d.each(n, "endpoints", func(name string, key, _ *node) {
 		d.name(key, "an endpoint")
-		e := &Endpoint{Key: name, Name: name, Pos: key.pos()}
+		e := &Endpoint{Key: name, Name: name, Pos: key.pos(), Redirects: d.redirects}
 		d.endpoints[name] = e
 		d.rows[name] = e
 		s.Endpoints = append(s.Endpoints, e)
 	})
 	d.each(n, "endpoints", func(name string, _, val *node) {
-		d.endpoint(d.endpoints[name], val, s.Target.BasePath)
+		d.endpoint(d.endpoints[name], val, s)
 	})
 }
 
-func (d *decoder) endpoint(e *Endpoint, n *node, base string) {
+func (d *decoder) endpoint(e *Endpoint, n *node, s *Spec) {
 	if n.kind == stringKind {
-		d.request(e, n, base)
+		d.request(e, n, s.Target.BasePath)
 		return
 	}
 	if n.kind != mapKind {
@@ -43,16 +43,36 @@ func (d *decoder) endpoint(e *Endpoint, n *node, base string) {
 	}
 	d.keys(n, endpointObject)
 	if r := d.require(n, endpointObject, "request", "request: GET /path"); r != nil {
-		d.request(e, r, base)
+		if on := n.get("on"); on.isSet() {
+			e.On = d.target(on)
+		}
+		d.request(e, r, s.TargetOf(e.On).BasePath)
 	}
 	if name := n.get("name"); name.isSet() {
 		e.Name = d.row(name, e)
 	}
-	e.Headers = d.headers(n.get("headers"))
+	e.Headers = d.auth(n.get("auth"), d.headers(n.get("headers")))
+	if r := n.get("redirects"); r != nil {
+		e.Redirects = d.whole(r, "redirects", 0, maxRedirects)
+	}
 	e.Values = d.draws(n.get("values"))
 	d.body(e, n)
 	e.Expect = d.expect(n.get("expect"))
 	e.Save = d.saves(n.get("save"))
+}
+
+// target returns what Endpoint.On is for the target that n names.
+func (d *decoder) target(n *node) int {
+	name, ok := d.text(n, "the name of a target")
+	on, known := d.on[name]
+	switch {
+	case !ok || known:
+	case len(d.on) == 0:
+		d.fault(n, "declare it: targets: {"+name+": URL}", "no target is called %s: this spec has no targets", quote(name))
+	default:
+		d.fault(n, suggest(name, d.onNames), "no target is called %s", quote(name))
+	}
+	return on
 }
 
 func (d *decoder) request(e *Endpoint, n *node, base string) {
@@ -67,33 +87,6 @@ func (d *decoder) request(e *Endpoint, n *node, base string) {
 	e.path = d.template(n, path, -off, expr.Target)
 	e.Path = withBase(base, e.path)
 	d.parts[e.Path] = d.parts[e.path]
-}
-
-// body decodes the body of an endpoint, JSON or text.
-func (d *decoder) body(e *Endpoint, n *node) {
-	asJSON, asText := n.get("json"), n.get("body")
-	switch {
-	case asJSON != nil && asText != nil:
-		d.fault(asText, "keep json or body", "an endpoint has one body")
-	case asJSON != nil:
-		var b expr.Builder
-		var parts []part
-		d.appendJSON(&b, &parts, asJSON)
-		e.Body = b.Build()
-		d.parts[e.Body] = parts
-		e.Type = "application/json"
-	case asText.isSet():
-		if _, ok := d.text(asText, "a body"); ok {
-			e.Body = d.template(asText, asText.text, 0, expr.Plain)
-		}
-		e.Type = "text/plain; charset=utf-8"
-	}
-	if hasHeader(e.Headers, "Content-Type") {
-		e.Type = ""
-	}
-	if e.Body != nil && e.Method == "HEAD" {
-		d.fault(n, "use another method", "a HEAD request has no body")
-	}
 }
 
 // appendJSON writes the tree below n as compact JSON, keys in file order.

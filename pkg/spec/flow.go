@@ -12,22 +12,51 @@ import (
 // slotSet is a set of indices into Spec.Slots.
 type slotSet map[int]bool
 
-// checkFlow follows each persona through its steps and reports every value that
-// is used before it is set. It also settles which saves are required.
+// checkFlow follows each persona through its steps, and the run through its
+// own, and reports every value that is used before it is set. It also settles
+// which saves are required.
 //
 // A header whose value is unset is left out, so headers may use what is set at
 // any time; and a text that names its own default (`??`, `nil`) may use what
 // is never set.
 func (d *decoder) checkFlow(s *Spec) {
-	ever := slotSet{}
+	// What before saves every user has; under a condition, perhaps.
+	given, perhaps := slotSet{}, slotSet{}
+	for _, st := range s.Before {
+		for _, v := range st.Save {
+			given[v.Slot] = given[v.Slot] || st.When == nil
+			perhaps[v.Slot] = true
+		}
+	}
+	maps.DeleteFunc(given, func(_ int, sure bool) bool { return !sure })
+	rows := slotSet{} // drawn before their columns are used; where they cannot be, deal has said so
+	for slot := range d.fed {
+		rows[slot] = true
+	}
+	given.addAll(rows)
+	perhaps.addAll(rows)
+	ever := maps.Clone(perhaps)
+	d.runFlow(s.Before, rows).series(s.Before, Before, maps.Clone(rows))
 	for _, p := range s.Personas {
-		f := &flow{d: d, p: p, ever: p.sets()}
-		f.persona()
-		maps.Copy(ever, f.ever)
+		f := &flow{d: d, p: p, who: "the persona " + p.Name, ever: p.sets()}
+		f.ever.addAll(perhaps)
+		f.persona(maps.Clone(given))
+		ever.addAll(f.ever)
 	}
-	for _, h := range s.Target.Headers {
-		d.neverSet(h.Value, ever, "any persona")
+	after := d.runFlow(s.After, perhaps)
+	after.base = given
+	after.series(s.After, After, maps.Clone(given))
+	after.settle(nil, s.After)
+	for on := range 1 + len(s.Others) {
+		for _, h := range s.TargetOf(on).Headers {
+			d.neverSet(h.Value, ever, "any persona")
+		}
 	}
+}
+
+// runFlow returns the way of the run itself through some of its steps.
+func (d *decoder) runFlow(steps []*Step, perhaps slotSet) *flow {
+	return &flow{d: d, who: "the run", used: slotSet{}, ever: sets(steps, maps.Clone(perhaps))}
 }
 
 // sets returns every slot that the persona's values, draws and saves can set.
@@ -36,7 +65,12 @@ func (p *Persona) sets() slotSet {
 	for _, v := range p.Values {
 		set[v.Slot] = true
 	}
-	for _, st := range p.calls() {
+	return sets(p.calls(), set)
+}
+
+// sets adds every slot that the steps can set.
+func sets(steps []*Step, set slotSet) slotSet {
+	for _, st := range steps {
 		for _, v := range st.Values {
 			set[v.Slot] = true
 		}
@@ -47,19 +81,20 @@ func (p *Persona) sets() slotSet {
 	return set
 }
 
-// flow is one persona's way through its steps.
+// flow is the way of one persona, or of the run itself, through its steps.
 type flow struct {
 	d    *decoder
-	p    *Persona
-	ever slotSet // set somewhere by this persona
+	p    *Persona // nil: the run itself
+	who  string
+	ever slotSet // set somewhere by it
 	base slotSet // set when its tasks begin
 
 	used slotSet // read anywhere, headers included
 }
 
-func (f *flow) persona() {
+// persona follows the whole of a persona; set is what it begins with.
+func (f *flow) persona(set slotSet) {
 	f.used = slotSet{}
-	set := slotSet{}
 	for _, v := range f.p.Values {
 		f.reads(v.Value, "its values", func(slot int) bool { return set[slot] })
 		set[v.Slot] = true
@@ -67,13 +102,16 @@ func (f *flow) persona() {
 	for _, h := range f.p.Headers {
 		f.mayRead(h.Value)
 	}
-	f.series(f.p.OnStart, "on_start", set)
+	f.series(f.p.OnStart, OnStart, set)
 	f.base = set
+	f.series(f.p.Refresh.Do, OnRefresh, maps.Clone(set))
+	series := [][]*Step{f.p.OnStop}
 	for _, t := range f.p.Tasks {
 		f.series(t.Steps, "the task "+t.Name, maps.Clone(set))
+		series = append(series, t.Steps)
 	}
-	f.series(f.p.OnStop, "on_stop", maps.Clone(set))
-	f.settle()
+	f.series(f.p.OnStop, OnStop, maps.Clone(set))
+	f.settle(f.p.Refresh.Do, series...)
 }
 
 // series follows the steps of a series; set is what is set before it, and
@@ -146,6 +184,8 @@ func (f *flow) reads(t *expr.Text, where string, isSet func(int) bool) {
 			case isSet(slot):
 			case f.ever[slot]:
 				f.report(p.node, slot, where, "and it is not set yet")
+			case f.p == nil:
+				f.report(p.node, slot, where, "and no step of it sets it")
 			default:
 				f.report(p.node, slot, where, "and nothing sets it for this persona")
 			}
@@ -160,7 +200,7 @@ func (f *flow) mayRead(t *expr.Text) {
 			f.used[slot] = true
 		}
 	}
-	f.d.neverSet(t, f.ever, "the persona "+f.p.Name)
+	f.d.neverSet(t, f.ever, f.who)
 }
 
 // neverSet reports the slots of a header that are not in ever.
@@ -178,23 +218,23 @@ func (d *decoder) neverSet(t *expr.Text, ever slotSet, whom string) {
 func (f *flow) report(n *node, slot int, where, why string) {
 	name := f.d.slots[slot]
 	hint := "save it in an earlier step, or add it to the values of the persona"
-	if f.ever[slot] {
+	switch {
+	case f.ever[slot]:
 		hint = "save it in an earlier step, or do the step only when: " + name
+	case f.p == nil:
+		hint = "save it in an earlier step; the run has the values of no persona"
 	}
-	f.d.faultAt(n, mention(n.text, name), hint, "the persona %s needs %s in %s, %s", f.p.Name, name, where, why)
+	f.d.faultAt(n, mention(n.text, name), hint, "%s needs %s in %s, %s", f.who, name, where, why)
 }
 
-// settle decides which saves of the tasks and of on_stop are required: those
-// that a later step needs. One that every later step guards with `when`, or
-// that only headers use, may be missing from a response. One that nothing uses
-// is required: it says that the value must be there.
-func (f *flow) settle() {
+// settle decides which saves of some series are required: those that a later
+// step needs. One that every later step guards with `when`, or that only
+// headers use, may be missing from a response. One that nothing uses is
+// required: it says that the value must be there. A refresh needs what it
+// reads, too, and like on_start all that it saves.
+func (f *flow) settle(refresh []*Step, series ...[]*Step) {
 	needed := slotSet{} // by any step, for values that are set before the tasks begin
-	series := [][]*Step{f.p.OnStop}
-	for _, t := range f.p.Tasks {
-		series = append(series, t.Steps)
-	}
-	for _, steps := range series {
+	for _, steps := range append(series, refresh) {
 		for _, st := range steps {
 			f.need(st, needed)
 		}

@@ -13,47 +13,67 @@ type object string
 
 // The objects of the format.
 const (
-	specObject     object = "spec"
-	profileObject  object = "profile"
-	targetObject   object = "target"
-	endpointObject object = "endpoint"
-	saveObject     object = "save_from"
-	expectObject   object = "expect"
-	bodyObject     object = "expect_body"
-	personaObject  object = "persona"
-	taskObject     object = "task"
-	stepObject     object = "step"
-	warmupObject   object = "warmup"
-	steadyObject   object = "steady"
-	spikeObject    object = "spike"
-	stepsObject    object = "steps"
-	pauseObject    object = "pause"
-	stageObject    object = "stage"
-	sloObject      object = "slo"
+	specObject       object = "spec"
+	includedObject   object = "included"
+	profileObject    object = "profile"
+	targetObject     object = "target"
+	namedObject      object = "named_target"
+	tlsObject        object = "tls"
+	connectionObject object = "connection"
+	authObject       object = "auth"
+	basicObject      object = "basic"
+	feederObject     object = "feeder"
+	endpointObject   object = "endpoint"
+	bodyFileObject   object = "body_file"
+	partObject       object = "part_file"
+	saveObject       object = "save_from"
+	expectObject     object = "expect"
+	bodyObject       object = "expect_body"
+	personaObject    object = "persona"
+	refreshObject    object = "refresh"
+	taskObject       object = "task"
+	stepObject       object = "step"
+	warmupObject     object = "warmup"
+	steadyObject     object = "steady"
+	spikeObject      object = "spike"
+	stepsObject      object = "steps"
+	pauseObject      object = "pause"
+	stageObject      object = "stage"
+	sloObject        object = "slo"
 )
 
 // profileKeys are the keys that a profile may replace.
-var profileKeys = []string{"about", "target", "env", "values", "endpoints", "personas", "stages", "slos", "abort", "confidence", "error_guard"}
+var profileKeys = []string{"about", "target", "targets", "env", "values", "endpoints", "before", "personas", "after", "stages", "slos", "abort", "confidence", "error_guard"}
 
 // legalKeys are the keys of each object, in the order in which one writes them.
 var legalKeys = map[object][]string{
-	specObject:     append([]string{"version", "name", "profiles"}, profileKeys...),
-	profileObject:  profileKeys,
-	targetObject:   {"url", "ready", "timeout", "headers"},
-	endpointObject: {"request", "name", "headers", "json", "body", "values", "save", "expect"},
-	saveObject:     {"json", "header", "body"},
-	expectObject:   {"status", "json", "header", "body", "within"},
-	bodyObject:     {"contains", "matches"},
-	personaObject:  {"weight", "think", "values", "headers", "on_start", "on_stop", "tasks"},
-	taskObject:     {"weight", "steps", "call", "name", "when", "values", "save", "expect"},
-	stepObject:     {"call", "name", "when", "values", "save", "expect"},
-	stageObject:    {"warmup", "steady", "spike", "steps", "pause"},
-	warmupObject:   {"name", "users", "rate", "arrivals", "max_users", "ramp", "for", "personas"},
-	steadyObject:   {"name", "users", "rate", "arrivals", "max_users", "ramp", "for", "personas"},
-	spikeObject:    {"name", "users", "rate", "arrivals", "max_users", "ramp", "for", "back", "personas"},
-	stepsObject:    {"name", "from", "to", "by", "every", "until", "arrivals", "max_users", "personas"},
-	pauseObject:    {"name", "for"},
-	sloObject:      {"slo", "advisory", "abort"},
+	specObject:       append([]string{"version", "name", "include", "profiles"}, profileKeys...),
+	profileObject:    profileKeys,
+	includedObject:   {"values", "endpoints", "personas"},
+	targetObject:     {"url", "ready", "timeout", "headers", "auth", "http", "tls", "insecure", "connection", "refresh", "redirects", "cookies", "max_body"},
+	namedObject:      {"url", "ready", "headers", "auth", "http", "tls", "insecure"},
+	tlsObject:        {"ca", "cert", "key", "server_name"},
+	connectionObject: {"per"},
+	authObject:       {"basic", "bearer"},
+	basicObject:      {"user", "password"},
+	feederObject:     {"csv", "order"},
+	endpointObject:   {"request", "on", "name", "headers", "auth", "json", "form", "multipart", "body", "redirects", "values", "save", "expect"},
+	bodyFileObject:   {"file"},
+	partObject:       {"file", "filename", "type"},
+	saveObject:       {"json", "header", "body"},
+	expectObject:     {"status", "json", "header", "body", "within"},
+	bodyObject:       {"contains", "matches"},
+	personaObject:    {"weight", "think", "pace", "values", "headers", "auth", "on_start", "refresh", "on_stop", "tasks"},
+	refreshObject:    {"every", "do"},
+	taskObject:       {"weight", "steps", "call", "name", "when", "values", "save", "expect"},
+	stepObject:       {"call", "name", "when", "values", "save", "expect"},
+	stageObject:      {"warmup", "steady", "spike", "steps", "pause"},
+	warmupObject:     {"name", "users", "rate", "arrivals", "max_users", "ramp", "for", "personas"},
+	steadyObject:     {"name", "users", "rate", "arrivals", "max_users", "ramp", "for", "personas"},
+	spikeObject:      {"name", "users", "rate", "arrivals", "max_users", "ramp", "for", "back", "personas"},
+	stepsObject:      {"name", "from", "to", "by", "every", "until", "arrivals", "max_users", "personas"},
+	pauseObject:      {"name", "for"},
+	sloObject:        {"slo", "advisory", "abort"},
 }
 
 // familiar maps what people write out of habit to the key of ours that does it.
@@ -62,7 +82,12 @@ var familiar = map[string]string{
 	"wait": "think", "wait_time": "think", "spawn_rate": "ramp", "ramp_up": "ramp", "thresholds": "slos", "slo": "slos",
 	"variables": "values", "vars": "values", "vus": "users", "scenarios": "personas", "flow": "steps", "extract": "save",
 	"capture": "save", "assert": "expect", "check": "expect", "checks": "expect", "description": "about", "data": "values",
-	"setup": "on_start", "teardown": "on_stop", "if": "when", "params": "values", "phases": "stages", "users": "personas",
+	"pacing": "pace", "setup": "on_start", "teardown": "on_stop", "if": "when", "params": "values", "phases": "stages", "users": "personas",
+	"ssl": "tls", "skip_verify": "insecure", "insecure_skip_verify": "insecure", "cacert": "ca", "ca_file": "ca", "cert_file": "cert",
+	"key_file": "key", "sni": "server_name", "username": "user", "pass": "password", "token": "bearer", "follow_redirects": "redirects",
+	"max_redirects": "redirects", "target": "on", "files": "multipart", "urlencoded": "form", "interval": "every", "includes": "include",
+	"import": "include", "imports": "include", "max_response": "max_body", "protocol": "http", "http_version": "http",
+	"content_type": "type", "path_to_file": "file", "source": "csv", "mode": "order", "credentials": "auth",
 }
 
 // suggest returns the hint for a name that does not exist.
@@ -90,9 +115,7 @@ func list(names []string) string {
 }
 
 // later are keys of which the documents of the project speak already.
-var later = []string{
-	"seed", "probes", "targets", "on", "before", "after", "pace", "refresh", "include", "connection", "http", "tls", "insecure", "redirects",
-}
+var later = []string{"seed", "probes"}
 
 // suggestKey is suggest for keys: it also knows the words of other tools.
 func suggestKey(key string, legal []string) string {

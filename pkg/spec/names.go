@@ -22,6 +22,9 @@ func (s *Spec) endpointNames() []string {
 			add(st.Name)
 		}
 	}
+	for _, st := range slices.Concat(s.Before, s.After) {
+		add(st.Name)
+	}
 	return names
 }
 
@@ -33,22 +36,29 @@ func (s *Spec) personaNames() []string {
 	return names
 }
 
-// taskNames returns the tasks of one persona, or of all for "".
+// taskNames returns the tasks of one persona, or of all and of the run itself
+// for "".
 func (s *Spec) taskNames(persona string) []string {
 	var names []string
 	seen := map[string]bool{}
+	add := func(name string) {
+		if !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	if persona == "" && len(s.Before) > 0 {
+		add(Before)
+	}
 	for _, p := range s.Personas {
 		if persona != "" && p.Name != persona {
 			continue
 		}
-		add := func(name string) {
-			if !seen[name] {
-				seen[name] = true
-				names = append(names, name)
-			}
-		}
 		if len(p.OnStart) > 0 {
 			add(OnStart)
+		}
+		if len(p.Refresh.Do) > 0 {
+			add(OnRefresh)
 		}
 		for _, t := range p.Tasks {
 			add(t.Name)
@@ -56,6 +66,9 @@ func (s *Spec) taskNames(persona string) []string {
 		if len(p.OnStop) > 0 {
 			add(OnStop)
 		}
+	}
+	if persona == "" && len(s.After) > 0 {
+		add(After)
 	}
 	return names
 }
@@ -83,9 +96,12 @@ func (s *Spec) Slot(name string) int { return slices.Index(s.Slots, name) }
 
 // calls returns every step of a persona: setup, tasks, end.
 func (p *Persona) calls() []*Step {
-	all := append([]*Step(nil), p.OnStart...)
+	all := p.once()
 	for _, t := range p.Tasks {
 		all = append(all, t.Steps...)
 	}
-	return append(all, p.OnStop...)
+	return all
 }
+
+// once returns the steps of a persona that are in none of its tasks.
+func (p *Persona) once() []*Step { return slices.Concat(p.OnStart, p.Refresh.Do, p.OnStop) }

@@ -90,10 +90,12 @@ func (s *Spec) clone() *Spec {
 		}
 		return own
 	}
+	c.Before, c.After = steps(s.Before), steps(s.After)
 	c.Personas = nil
 	for _, p := range s.Personas {
 		own := *p
 		own.OnStart, own.OnStop = steps(p.OnStart), steps(p.OnStop)
+		own.Refresh.Do = steps(p.Refresh.Do)
 		own.Tasks = nil
 		for _, t := range p.Tasks {
 			task := *t
@@ -130,20 +132,12 @@ func (w *overriding) target(text string) {
 		w.fault("--target", err.hint, "%s", err.msg)
 		return
 	}
-	t.Timeout, t.Ready = w.Target.Timeout, w.Target.Ready
-	if t.Ready != nil {
-		t.Ready.Path = t.BasePath + t.Ready.path
-	}
+	w.Target.moveTo(t)
 	for _, e := range w.Endpoints {
-		e.Path = withBase(t.BasePath, e.path)
+		if e.On == 0 {
+			e.Path = withBase(t.BasePath, e.path)
+		}
 	}
-	// Credentials belong to a place: those of the old URL are not sent to the new one.
-	headers := slices.DeleteFunc(w.Target.Headers, func(h Header) bool { return h.fromURL })
-	if !hasHeader(headers, "Authorization") {
-		headers = append(headers, t.Headers...)
-	}
-	t.Headers = headers
-	w.Target = t
 	for _, secret := range secrets {
 		if !slices.Contains(w.Secrets, secret) {
 			w.Secrets = append(w.Secrets, secret)

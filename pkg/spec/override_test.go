@@ -176,7 +176,7 @@ func TestFaultyOverrides(t *testing.T) {
 	for want, o := range map[string]Override{
 		`--stage: no stage is called "stedy"`:                           {Stages: []string{"stedy"}},
 		`--persona: no persona is called "byuer"`:                       {Personas: []string{"byuer"}},
-		"--target: https is not in this version":                        {Target: "https://shop.test"},
+		"--target: the URL does not begin with http:// or https://":     {Target: "ftp://shop.test"},
 		"--rate: a stage has users or a rate":                           {Users: ptr(1), Rate: ptr(1.0)},
 		"--users: users lie between 1 and 10000000":                     {Users: ptr(0)},
 		"--for: a hold lies between 1ms and 1000h":                      {For: ptr(time.Duration(0))},

@@ -1,8 +1,6 @@
 package spec
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,27 +47,30 @@ func Parse(file string, src []byte, o Options) (s *Spec, all Faults) {
 		faults.add(source.fault(root.pos(), "a spec is a mapping, and this is "+root.kind.String(), "a spec begins with `version: 1`"))
 		return nil, faults.sorted()
 	}
-	p := parser{source: source, faults: faults, o: o}
+	p := parser{source: source, faults: faults, files: newFiles(file, o.ReadFile), o: o}
 	spec := p.all(root)
-	checkSchema(specSchema(), root, faults)
+	checkSchema(specSchema(), p.root, faults)
 	if all = faults.sorted(); all != nil {
 		return nil, all
 	}
-	sum := sha256.Sum256(src)
 	spec.File = file
-	spec.Digest = "sha256:" + hex.EncodeToString(sum[:])
+	spec.Digest = p.files.digest(src)
 	return spec, nil
 }
 
 // parser decodes one file: as it stands, and again under each of its profiles.
 type parser struct {
 	source *source
+	root   *node // with what the included files define
 	faults *faultSet
+	files  *files
 	o      Options
 }
 
 // all decodes every variant of the file and returns the one that was asked for.
 func (p *parser) all(root *node) *Spec {
+	root = p.include(root)
+	p.root = root
 	overrides := p.overrides(root)
 	d := &decoder{faults: p.faults, o: p.o, root: root}
 	names, profiles := d.profiles(root)
@@ -110,11 +111,14 @@ func (p *parser) variant(root *node, profile string, overrides map[string]*node)
 	if len(overrides) > 0 {
 		root = withValues(root, overrides)
 	}
-	d := &decoder{faults: p.faults, o: p.o, root: root}
+	d := &decoder{faults: p.faults, files: p.files, o: p.o, root: root}
 	s := d.spec(root)
 	s.Profile = profile
 	if profile == p.o.Profile {
-		s.Traffic = traffic(root)
+		s.Traffic = traffic(root, d.contents)
+		for _, f := range d.feeds {
+			f.fill()
+		}
 	}
 	return s
 }

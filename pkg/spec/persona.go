@@ -3,6 +3,7 @@ package spec
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"tollgate/internal/expr"
 )
@@ -28,15 +29,49 @@ func (d *decoder) personas(n *node, s *Spec) {
 		if t := val.get("think"); t != nil {
 			p.Think = quantity(d, t, "think", parseThink)
 		}
+		if pace := val.get("pace"); pace != nil {
+			p.Pace = d.duration(pace, "pace", time.Millisecond)
+			if val.get("think").isSet() {
+				d.fault(pace, "keep one of them", "a user thinks after each task, or begins them at a pace, and here are both")
+			}
+		}
 		p.Values = d.draws(val.get("values"))
-		p.Headers = d.headers(val.get("headers"))
+		p.Headers = d.auth(val.get("auth"), d.headers(val.get("headers")))
 		p.OnStart = d.series(val.get("on_start"), OnStart)
+		p.Refresh = d.refresh(val.get("refresh"))
 		p.Tasks = d.tasks(d.require(val, personaObject, "tasks", "tasks: {ENDPOINT: 1}"))
 		p.OnStop = d.series(val.get("on_stop"), OnStop)
 	})
 }
 
+// refresh decodes what a user does again and again beside its tasks.
+func (d *decoder) refresh(n *node) Refresh {
+	if !n.isSet() || !d.keys(n, refreshObject) {
+		return Refresh{}
+	}
+	const example = "refresh: {every: 25m, do: [login]}"
+	var r Refresh
+	if every := d.require(n, refreshObject, "every", example); every != nil {
+		r.Every = d.duration(every, "every", time.Second)
+	}
+	if do := d.require(n, refreshObject, "do", example); do != nil {
+		r.Do = d.series(do, "do")
+		if do.kind == listKind && len(do.vals) == 0 {
+			d.fault(do, "write "+example, "at least one step is needed")
+		}
+	}
+	return r
+}
+
+// parseThink reads 2s, 2s..5s or exp(3s).
 func parseThink(s string) (Think, error) {
+	if mean, ok := strings.CutPrefix(s, "exp("); ok && strings.HasSuffix(mean, ")") {
+		d, err := ParseDuration(strings.TrimSuffix(mean, ")"))
+		if err == nil && d <= 0 {
+			err = &QuantityError{s + " has no length", "write exp(3s), or leave think out"}
+		}
+		return Think{Mean: d}, err
+	}
 	least, most, err := ParseRange(s)
 	return Think{Min: least, Max: most}, err
 }
@@ -50,8 +85,8 @@ func (d *decoder) tasks(n *node) []*Task {
 	total := 0
 	d.each(n, "tasks", func(name string, key, val *node) {
 		d.name(key, "a task")
-		if name == OnStart || name == OnStop {
-			d.fault(key, "choose another name", "%s names the set-up of a user, and cannot name a task", name)
+		if slices.Contains(setups, name) {
+			d.fault(key, "choose another name", "%s names set-up, and cannot name a task", name)
 		}
 		t := &Task{Name: name, Pos: key.pos(), Weight: 1}
 		tasks = append(tasks, t)

@@ -102,6 +102,9 @@ func (n *node) extent() (first, last int) {
 	first, last = n.line, n.line
 	for _, children := range [][]*node{n.keys, n.vals} {
 		for _, c := range children {
+			if c.src != n.src { // an included file has lines of its own
+				continue
+			}
 			a, b := c.extent()
 			first, last = min(first, a), max(last, b)
 		}

@@ -14,7 +14,8 @@ import (
 // request. A recovery is judged on the stage whose peak it follows, if it can
 // see a request in the stage after that one. Totals of the run are judged once,
 // over all stages in which either side can see a request (see WholeRun). For an
-// SLO of a Spec it is never empty.
+// SLO of a Spec it is never empty: what is about requests that are made once
+// per run has all stages.
 func (s *Spec) Judged(o slo.Objective) []*Stage {
 	switch {
 	case o.OverRun():
@@ -27,6 +28,9 @@ func (s *Spec) Judged(o slo.Objective) []*Stage {
 		return []*Stage{peak}
 	}
 	var judged []*Stage
+	if o.During == "" && s.once(o.Selector) && s.WholeRun(o) {
+		return s.Stages
+	}
 	performers := s.performers(o.Selector)
 	for _, st := range s.Stages {
 		if s.scoped(o, st) && sees(o.Metric, st, performers) {
@@ -68,6 +72,9 @@ func totals(o slo.Objective) []slo.MetricRef {
 
 // seenBy returns the stages in which a total can see a request.
 func (s *Spec) seenBy(side slo.MetricRef) []*Stage {
+	if side.Metric.Kind != slo.Dropped && s.once(side.Selector) {
+		return s.Stages
+	}
 	performers := s.performers(side.Selector)
 	return slices.DeleteFunc(slices.Clone(s.Stages), func(st *Stage) bool { return !sees(side.Metric, st, performers) })
 }
@@ -115,6 +122,27 @@ func (s *Spec) performers(sel slo.Selector) []*Persona {
 	return performers
 }
 
+// setups are the tasks under which set-up traffic is measured: no task of a
+// persona can have one of these names.
+var setups = []string{OnStart, OnRefresh, OnStop, Before, After}
+
+// once reports whether a request that is made once per run is selected: by its
+// task, or by its endpoint. It belongs to no persona and to no stage.
+func (s *Spec) once(sel slo.Selector) bool {
+	if sel.Persona != "" || sel.Stage != "" {
+		return false
+	}
+	switch sel.Task {
+	case Before:
+		return slices.ContainsFunc(s.Before, selected(sel))
+	case After:
+		return slices.ContainsFunc(s.After, selected(sel))
+	case "":
+		return sel.Endpoint != "" && (slices.ContainsFunc(s.Before, selected(sel)) || slices.ContainsFunc(s.After, selected(sel)))
+	}
+	return false
+}
+
 // performs reports whether a selected request can come from the persona.
 func (p *Persona) performs(sel slo.Selector) bool {
 	return p.works(sel) || p.setsUp(sel)
@@ -133,15 +161,15 @@ func (p *Persona) works(sel slo.Selector) bool {
 // setsUp reports whether the persona's set-up makes a request that the selector
 // names: by its task, or by its endpoint.
 func (p *Persona) setsUp(sel slo.Selector) bool {
-	start := slices.ContainsFunc(p.OnStart, selected(sel))
-	stop := slices.ContainsFunc(p.OnStop, selected(sel))
 	switch sel.Task {
 	case OnStart:
-		return start
+		return slices.ContainsFunc(p.OnStart, selected(sel))
+	case OnRefresh:
+		return slices.ContainsFunc(p.Refresh.Do, selected(sel))
 	case OnStop:
-		return stop
+		return slices.ContainsFunc(p.OnStop, selected(sel))
 	case "":
-		return sel.Endpoint != "" && (start || stop)
+		return sel.Endpoint != "" && slices.ContainsFunc(p.once(), selected(sel))
 	}
 	return false
 }
@@ -163,12 +191,12 @@ const (
 	After  = "after"
 )
 
-// OnSetup reports whether o is about set-up traffic: its selector names
-// on_start or on_stop as the task, or an endpoint that only set-up calls. An
-// endpoint that tasks call as well means the tasks' requests.
+// OnSetup reports whether o is about set-up traffic: its selector names one of
+// these as the task, or an endpoint that only set-up calls. An endpoint that
+// tasks call as well means the tasks' requests.
 func (s *Spec) OnSetup(o slo.Objective) bool {
 	performers := s.performers(o.Selector)
-	return len(performers) > 0 && !slices.ContainsFunc(performers, func(p *Persona) bool { return p.works(o.Selector) })
+	return (len(performers) > 0 || s.once(o.Selector)) && !slices.ContainsFunc(performers, func(p *Persona) bool { return p.works(o.Selector) })
 }
 
 // admits reports whether the stage is open to the persona.
@@ -267,6 +295,9 @@ func (s *Spec) blind(o slo.Objective) (reason, hint string) {
 	scope := slices.DeleteFunc(slices.Clone(s.Stages), func(st *Stage) bool { return !s.scoped(o, st) })
 	if len(scope) == 0 {
 		return "there is no steady or spike stage to judge it on", "name the stage: " + o.Text + " during STAGE"
+	}
+	if s.once(o.Selector) && len(s.performers(o.Selector)) == 0 {
+		return "requests that are made once per run belong to no stage", "leave the stage out"
 	}
 	at := "none of its stages"
 	if len(scope) == 1 {

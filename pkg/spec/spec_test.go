@@ -306,7 +306,7 @@ func TestTargetOptionReplacesTheURL(t *testing.T) {
 	if s.Target.Host != "shop.test" || s.Target.BasePath != "/api" {
 		t.Errorf("%+v", s.Target)
 	}
-	if f := onlyFault(t, src, Options{Target: "https://shop.test"}); f.File != "--target" || f.Line != 0 {
+	if f := onlyFault(t, src, Options{Target: "ftp://shop.test"}); f.File != "--target" || f.Line != 0 {
 		t.Errorf("%+v", f)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"hash"
+	"maps"
 	"slices"
 )
 
@@ -13,27 +15,55 @@ import (
 // the format counts as one that does, unless it is named here: two tests that
 // are taken for different are compared again; two that are taken for the same
 // are not.
-var weightless = []string{"name", "about", "env", "stages", "slos", "abort", "confidence", "error_guard", "profiles"}
+var weightless = []string{"name", "about", "env", "stages", "slos", "abort", "confidence", "error_guard", "profiles", "include"}
 
 // traffic returns a digest of what decides which requests there are and who
-// sends them: everything but the weightless keys and the place of the target.
-// It sees the text that was written, never the content of a secret or of the
-// environment. Comments, quotes, layout and aliases make no difference; the
+// sends them: everything but the weightless keys and the places of the targets,
+// and the content of the files that bodies and rows come from. It sees the text
+// that was written, never the content of a secret or of the environment. Comments, quotes, layout and aliases make no difference; the
 // order of keys does, because chance draws by it.
-func traffic(root *node) string {
+func traffic(root *node, contents map[string]*file) string {
 	h := sha256.New()
 	for i, key := range root.keys {
 		if slices.Contains(weightless, key.text) {
 			continue
 		}
 		n := root.vals[i]
-		if key.text == "target" {
-			n = n.without("url", "ready")
+		switch key.text {
+		case "target":
+			n = n.without(placeKeys...)
+		case "targets":
+			n = n.withoutPlaces()
 		}
 		key.digest(h)
 		n.digest(h)
 	}
+	for _, name := range slices.Sorted(maps.Keys(contents)) {
+		fmt.Fprintf(h, "%d:%s", len(name), name)
+		content := sha256.Sum256(contents[name].data)
+		h.Write(content[:])
+	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+}
+
+// placeKeys say where a target is and how to get there, not what is sent: a
+// renewed certificate is no other test.
+var placeKeys = []string{"url", "ready", "tls", "insecure"}
+
+// withoutPlaces returns the mapping under targets without where they are.
+func (n *node) withoutPlaces() *node {
+	if n.kind != mapKind {
+		return n
+	}
+	out := *n
+	out.vals = slices.Clone(n.vals)
+	for i, v := range out.vals {
+		if v.kind != mapKind { // the URL alone
+			v = &node{kind: mapKind}
+		}
+		out.vals[i] = v.without(placeKeys...)
+	}
+	return &out
 }
 
 // without returns a mapping without some of its keys, and all else as it is.

@@ -68,6 +68,7 @@ func (d *decoder) values(n *node) {
 		Consts: map[string]expr.Value{},
 		Sets:   map[string]*expr.Set{},
 		Slots:  map[string]int{},
+		Rows:   map[string]func(string) (int, error){},
 		Env: func(name string) (expr.Value, error) {
 			if d.env[name] {
 				return d.lookUp(name), nil
@@ -103,6 +104,8 @@ func (d *decoder) values(n *node) {
 		switch {
 		case val.kind == listKind:
 			d.names.Sets[name] = d.uniform(val)
+		case isFeeder(val):
+			d.feeder(name, key, val)
 		case val.kind == mapKind:
 			d.names.Sets[name] = d.weighted(val)
 		default:
@@ -209,6 +212,8 @@ func (d *decoder) declareSlots(root *node) {
 			declare(e)
 		}
 	}
+	steps(root.get("before"))
+	steps(root.get("after"))
 	personas := root.get("personas")
 	if personas == nil {
 		return
@@ -216,6 +221,7 @@ func (d *decoder) declareSlots(root *node) {
 	for _, p := range personas.vals {
 		declare(p)
 		steps(p.get("on_start"))
+		steps(p.get("refresh").get("do"))
 		steps(p.get("on_stop"))
 		if tasks := p.get("tasks"); tasks != nil {
 			for _, t := range tasks.vals {
@@ -232,7 +238,8 @@ func (d *decoder) declareSlot(key *node) {
 		return
 	}
 	_, isConst := d.names.Consts[name]
-	if _, isSet := d.names.Sets[name]; isSet || isConst {
+	_, isFeeder := d.names.Rows[name]
+	if _, isSet := d.names.Sets[name]; isSet || isConst || isFeeder {
 		d.fault(key, "choose another name", "%s is a value of the whole test already", name)
 		return
 	}

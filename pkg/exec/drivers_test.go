@@ -1,0 +1,3 @@
+package exec
+
+var drivers = []string{"loop"}
