@@ -85,7 +85,7 @@ func (d *decoder) tasks(n *node) []*Task {
 	total := 0
 	d.each(n, "tasks", func(name string, key, val *node) {
 		d.name(key, "a task")
-		if slices.Contains(setups, name) {
+		if IsSetup(name) {
 			d.fault(key, "choose another name", "%s names set-up, and cannot name a task", name)
 		}
 		t := &Task{Name: name, Pos: key.pos(), Weight: 1}
