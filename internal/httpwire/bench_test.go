@@ -106,10 +106,10 @@ func BenchmarkLargeBodyInFeeds(b *testing.B) {
 }
 
 func BenchmarkChainedBodyInFeeds(b *testing.B) {
-	_, in := largeBody(defaultBody)
+	_, in := largeBody(DefaultBody)
 	var p Parser
 	b.ReportAllocs()
-	b.SetBytes(defaultBody)
+	b.SetBytes(DefaultBody)
 	for b.Loop() {
 		p.Reset(false, true)
 		for rest := in; len(rest) > 0; {
@@ -119,7 +119,7 @@ func BenchmarkChainedBodyInFeeds(b *testing.B) {
 			}
 			rest = rest[n:]
 		}
-		if len(p.Body()) != defaultBody {
+		if len(p.Body()) != DefaultBody {
 			b.Fatal(len(p.Body()))
 		}
 		p.Release()

@@ -401,7 +401,7 @@ func largeBody(n int) (body, in []byte) {
 }
 
 func TestLargeBodyTakesLittleMoreThanItsSize(t *testing.T) {
-	for _, n := range []int{largest - 100, largest, largest + 1, largest + link, largest + link + 1, 5_000_000, defaultBody} {
+	for _, n := range []int{largest - 100, largest, largest + 1, largest + link, largest + link + 1, 5_000_000, DefaultBody} {
 		body, in := largeBody(n)
 		for _, most := range []int{7001, 64 << 10, 3 << 20} {
 			var p Parser

@@ -44,6 +44,7 @@ type cast struct {
 
 	upcoming []cue // parts that have been announced and not begun
 	seen     int   // spans whose origin the recorder knows
+	here     here
 
 	moves  *moves // users to come and go in this part
 	moveAt int64
@@ -234,7 +235,12 @@ func (c *cast) advance(now int64, expire func(i int32)) {
 		}
 		switch u := &c.users[i]; u.state {
 		case busy:
-			expire(i)
+			switch {
+			case u.deadline <= now:
+				expire(i)
+			case u.deadline < never: // of an earlier request
+				c.wheel.set(i, u.deadline)
+			}
 		case thinking:
 			at := c.wheel.nodes[i].at
 			switch {
@@ -277,13 +283,27 @@ func (c *cast) comeAndGo(now int64) {
 }
 
 // phase finds the phase of an instant, and tells the recorder when a phase
-// began the first time it comes up.
+// began the first time it comes up. Nearly all instants lie in the span of the
+// one before.
 func (c *cast) phase(due int64) int32 {
+	list := c.line.spans.Load()
+	if h := &c.here; h.list == list && h.from <= due && due < h.to {
+		return h.phase
+	}
 	spans := c.line.load()
 	for ; c.seen < len(spans); c.seen++ {
 		c.rec.Origin(spans[c.seen].Phase, spans[c.seen].Start)
 	}
-	return int32(spanAt(spans, due).Phase)
+	s := spanAt(spans, due)
+	c.here = here{list, s.Start, s.End, int32(s.Phase)}
+	return int32(s.Phase)
+}
+
+// here is the span in which an instant was found last.
+type here struct {
+	list     *[]Span // that was looked at; a new decision makes a new list
+	from, to int64
+	phase    int32
 }
 
 // begin takes a request up: from here on it is issued, and ends in exactly one
@@ -297,8 +317,8 @@ func (c *cast) begin(i int32, now int64) bool {
 	}
 	c.rec.Issued(int(u.phase), u.call.step)
 	c.inFlight++
-	u.start = now
-	c.wheel.set(i, now+c.plan.Layout.Timeout)
+	u.start, u.deadline = now, now+c.plan.Layout.Timeout
+	c.wheel.atMost(i, u.deadline)
 	return true
 }
 
@@ -391,7 +411,7 @@ func (c *cast) fail(i int32, t trip, o measure.Outcome, detail string) {
 // record makes the sample of a request that has ended.
 func (c *cast) record(i int32, t trip, o measure.Outcome) {
 	u := &c.users[i]
-	c.wheel.clear(i)
+	u.deadline = never // its timer stays, and says nothing when it fires
 	c.inFlight--
 	lag := max(0, u.start-max(u.due, u.freed))
 	s := measure.Sample{

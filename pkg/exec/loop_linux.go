@@ -34,6 +34,7 @@ type loop struct {
 	limits *httpwire.Limits
 	zero   time.Time // instant 0 of the run
 
+	clock int64   // when it was last read
 	since int64   // since when what is being read may have lain there
 	full  []int32 // connections with more to read than one turn takes
 	held  int64   // bytes of bodies kept for users whose answer is not complete
@@ -148,7 +149,11 @@ func (l *loop) peer(target int) peer {
 	return r.peers[r.turn%len(r.peers)]
 }
 
-func (l *loop) now() int64 { return int64(time.Since(l.zero)) }
+// now reads the clock.
+func (l *loop) now() int64 {
+	l.clock = int64(time.Since(l.zero))
+	return l.clock
+}
 
 // do runs f on the loop's thread and waits for it; after the loop has ended, at
 // once. One goroutine at a time may call it.
@@ -261,7 +266,7 @@ func (l *loop) flush() {
 // start takes a user's request up. In a pool it may have to wait for a
 // connection: that is the target's time, and not ours.
 func (l *loop) start(i int32) {
-	now := l.now()
+	now := l.clock // read for the answer, or the request, just before
 	if !l.begin(i, now) {
 		return
 	}

@@ -42,6 +42,8 @@ type user struct {
 	due   int64 // when the request ought to be sent
 	freed int64 // when the user became free for it
 	start int64 // when the loop took it up
+	// deadline is when the request in flight has to end; never: none is.
+	deadline int64
 }
 
 // The tasks that are not drawn.
@@ -102,7 +104,7 @@ func (c *cast) add(u user) {
 		}
 		u.slots, c.arena = c.arena[:n:n], c.arena[n:]
 	}
-	u.key = expr.NewKey(c.plan.Seed, 0, uint64(u.id), 0)
+	u.key, u.deadline = expr.NewKey(c.plan.Seed, 0, uint64(u.id), 0), never
 	c.users = append(c.users, u)
 	c.wheel.grow(len(c.users))
 }

@@ -43,6 +43,15 @@ func (w *wheel) set(i int32, at int64) {
 	w.insert(i)
 }
 
+// atMost makes sure that timer i fires at the instant at, or before it: an
+// earlier one that is set stays. It spares the moves of a timer that is set
+// again and again and hardly ever fires.
+func (w *wheel) atMost(i int32, at int64) {
+	if n := &w.nodes[i]; n.slot == 0 || n.at > at {
+		w.set(i, at)
+	}
+}
+
 func (w *wheel) insert(i int32) {
 	n := &w.nodes[i]
 	tick := max(n.at>>wheelTickShift, w.tick)
