@@ -163,11 +163,31 @@ type source struct {
 func newSource(file, text string) *source {
 	s := &source{file: file, text: text, lines: []int{0}}
 	for i := 0; i < len(text); i++ {
-		if text[i] == '\n' {
+		if size := lineBreak(text[i:]); size > 0 {
+			i += size - 1
 			s.lines = append(s.lines, i+1)
 		}
 	}
 	return s
+}
+
+// lineBreak returns the length of the line break that s begins with, as YAML
+// counts lines; 0 for none.
+func lineBreak(s string) int {
+	switch {
+	case s[0] == '\n':
+		return 1
+	case s[0] == '\r':
+		if strings.HasPrefix(s, "\r\n") {
+			return 2
+		}
+		return 1
+	case s[0] == 0xc2 && strings.HasPrefix(s, "\u0085"):
+		return 2
+	case s[0] == 0xe2 && (strings.HasPrefix(s, "\u2028") || strings.HasPrefix(s, "\u2029")):
+		return 3
+	}
+	return 0
 }
 
 // line returns the 1-based line n without its end.
@@ -175,11 +195,10 @@ func (s *source) line(n int) string {
 	if n < 1 || n > len(s.lines) {
 		return ""
 	}
-	text := s.text[s.lines[n-1]:]
-	if end := strings.IndexByte(text, '\n'); end >= 0 {
-		text = text[:end]
+	if n == len(s.lines) {
+		return s.text[s.lines[n-1]:]
 	}
-	return strings.TrimSuffix(text, "\r")
+	return strings.TrimRight(s.text[s.lines[n-1]:s.lines[n]], "\r\n\u0085\u2028\u2029")
 }
 
 // column turns a 1-based column in characters into one in bytes. It goes on

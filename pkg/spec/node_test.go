@@ -79,3 +79,12 @@ func TestByteOrderMarkTakesNoColumn(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+func TestLinesEndWhereYAMLEndsThem(t *testing.T) {
+	for _, end := range []string{"\n", "\r\n", "\r", "\u0085", "\u2028", "\u2029"} {
+		f := onlyFault(t, strings.ReplaceAll(with(t, "think: 1s..2s", "think: 1"), "\n", end), Options{})
+		if f.Line != 16 || f.Col != 12 || f.Source != "    think: 1" {
+			t.Errorf("%q: %+v", end, f)
+		}
+	}
+}

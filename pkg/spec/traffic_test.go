@@ -78,6 +78,31 @@ func TestTrafficDiffersWhereARequestMay(t *testing.T) {
 	}
 }
 
+func TestTrafficDoesNotSeeWhereTheTargetsAre(t *testing.T) {
+	text := func(targets string) string {
+		return strings.Replace(travelled, "target: {url: \"http://127.0.0.1:1\", timeout: 5s}", "target: {timeout: 5s}\ntargets: "+targets, 1)
+	}
+	want := trafficOf(t, text(`{a: "http://127.0.0.1:1", b: "http://127.0.0.1:2"}`), Options{})
+	for _, same := range []string{
+		`{a: "https://127.0.0.1:3", b: "http://127.0.0.1:2"}`,
+		`{a: {url: "https://a.test", ready: GET /, insecure: true, tls: {server_name: b.test}}, b: {url: "http://b.test"}}`,
+	} {
+		if trafficOf(t, text(same), Options{}) != want {
+			t.Errorf("%s is other traffic", same)
+		}
+	}
+	for _, other := range []string{
+		`{b: "http://127.0.0.1:1", a: "http://127.0.0.1:2"}`,
+		`{a: "http://127.0.0.1:1"}`,
+		`{a: "http://127.0.0.1:1", b: {url: "http://127.0.0.1:2", http: 2}}`,
+		`{a: "http://127.0.0.1:1", b: {url: "http://127.0.0.1:2", auth: {bearer: x}}}`,
+	} {
+		if trafficOf(t, text(other), Options{}) == want {
+			t.Errorf("%s is the same traffic", other)
+		}
+	}
+}
+
 func TestTrafficIsTheTextOfASecretAndNotItsContent(t *testing.T) {
 	text := strings.Replace(travelled, "{place: north}", `{place: '${secret("PLACE") ?? "x"}'}`, 1)
 	env := func(value string) Options {
