@@ -137,8 +137,9 @@ func Pieces(text string, most int, seed uint64, then Parting) Answer {
 // Endless answers with a beginning and then the same piece again and again,
 // for as long as the client stays: headers, a body, interim responses.
 func Endless(begin, piece string, every time.Duration) Answer {
+	first, then := []byte(begin), []byte(piece)
 	return func(c *RawConn, _ *RawRequest) {
-		for bytes := []byte(begin); c.Write(bytes); bytes = []byte(piece) {
+		for bytes := first; c.Write(bytes); bytes = then {
 			if every > 0 && !c.Pause(every) {
 				return
 			}

@@ -1,6 +1,9 @@
 package httpwire
 
-import "sync"
+import (
+	"sync"
+	"weak"
+)
 
 // spill is what a response that arrives in more than one Feed needs: its bytes
 // so far. While the head is incomplete buf is the head; afterwards it is the
@@ -31,10 +34,50 @@ const (
 	largest  = 1 << 20
 )
 
-var (
-	spills [6]sync.Pool
-	wholes sync.Pool // of *[]byte: each is borrowed from Body to Release, which is not long
-)
+var spills [6]sync.Pool
+
+// wholes are free buffers for bodies in one piece. Each is borrowed from Body to
+// Release, which is not long, so there is work for a few. No sync.Pool: that
+// keeps one for each processor out of the others' sight, and these are large. The
+// references are weak, so that the collector may have what is free.
+var wholes struct {
+	sync.Mutex
+	free [8]weak.Pointer[[]byte]
+}
+
+// borrowWhole returns an empty buffer for a body of that size.
+func borrowWhole(size int64) *[]byte {
+	if b := freeWhole(size); b != nil {
+		return b
+	}
+	// Whole megabytes, so that the next one, of about the size, fits as well.
+	b := make([]byte, 0, (size+largest-1)/largest*largest)
+	return &b
+}
+
+func freeWhole(size int64) *[]byte {
+	wholes.Lock()
+	defer wholes.Unlock()
+	for i, w := range wholes.free {
+		if b := w.Value(); b != nil && int64(cap(*b)) >= size {
+			wholes.free[i] = weak.Pointer[[]byte]{}
+			return b
+		}
+	}
+	return nil
+}
+
+func giveWholeBack(b *[]byte) {
+	*b = (*b)[:0]
+	wholes.Lock()
+	defer wholes.Unlock()
+	for i, w := range wholes.free {
+		if w.Value() == nil {
+			wholes.free[i] = weak.Make(b)
+			return
+		}
+	}
+}
 
 // borrowSpill returns an empty buffer for need bytes in one piece.
 func borrowSpill(need int) *spill {
@@ -54,7 +97,7 @@ func borrowSpill(need int) *spill {
 // giveBack returns a buffer, and the chain behind it, to the pools.
 func (s *spill) giveBack() {
 	if s.whole != nil {
-		wholes.Put(s.whole)
+		giveWholeBack(s.whole)
 	}
 	for s != nil {
 		next := s.next
@@ -118,14 +161,8 @@ func (s *spill) body(head uint32, size int64) []byte {
 		return s.buf[head:len(s.buf):len(s.buf)]
 	}
 	if s.whole == nil {
-		w, ok := wholes.Get().(*[]byte)
-		if !ok || int64(cap(*w)) < size {
-			// Whole megabytes, so that the next one, of about the size, fits as well.
-			rounded := (size + largest - 1) / largest * largest
-			w = new([]byte)
-			*w = make([]byte, 0, rounded)
-		}
-		*w = append((*w)[:0], s.buf[head:]...)
+		w := borrowWhole(size)
+		*w = append(*w, s.buf[head:]...)
 		for l := s.next; l != nil; l = l.next {
 			*w = append(*w, l.buf...)
 		}
