@@ -190,7 +190,7 @@ func (r *regating) totals(claim *slo.Claim) (slo.Evidence, basis) {
 
 // total adds up the rows that a total is about, or says why they cannot tell.
 func (r *regating) total(of slo.MetricRef) (t slo.Total, why string) {
-	setup := of.Selector.Task == spec.OnStart || of.Selector.Task == spec.OnStop
+	setup := spec.IsSetup(of.Selector.Task)
 	in, all := make([]int, len(r.Rows)), make([]int, len(r.Rows))
 	for _, s := range r.Record.Steps {
 		all[s.Row]++

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 )
 
@@ -260,7 +259,7 @@ func (b *book) ledger() Ledger {
 		Faults:            maps.Clone(p.notes[faultsDone]),
 		Protocols:         maps.Clone(p.notes[protocols]),
 		Rows:              maps.Clone(p.notes[rows]),
-		RowOrder:          slices.Clone(p.order),
+		RowOrder:          append([]string{}, p.order...),
 		TLSHandshakes:     p.shaken,
 		TLSResumed:        p.resumed,
 		TLSFailed:         p.unshaken,

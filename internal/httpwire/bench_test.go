@@ -105,6 +105,27 @@ func BenchmarkLargeBodyInFeeds(b *testing.B) {
 	}
 }
 
+func BenchmarkChainedBodyInFeeds(b *testing.B) {
+	_, in := largeBody(defaultBody)
+	var p Parser
+	b.ReportAllocs()
+	b.SetBytes(defaultBody)
+	for b.Loop() {
+		p.Reset(false, true)
+		for rest := in; len(rest) > 0; {
+			n := min(len(rest), 64<<10)
+			if _, _, err := p.Feed(rest[:n]); err != nil {
+				b.Fatal(err)
+			}
+			rest = rest[n:]
+		}
+		if len(p.Body()) != defaultBody {
+			b.Fatal(len(p.Body()))
+		}
+		p.Release()
+	}
+}
+
 func BenchmarkHeadInTwoFeeds(b *testing.B) {
 	var p Parser
 	b.ReportAllocs()

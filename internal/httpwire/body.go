@@ -35,7 +35,7 @@ func (p *Parser) take(data []byte) {
 			p.body = &data[0]
 		} else {
 			p.settle()
-			p.spillMore(data, p.mostSpill())
+			p.spillBody(data)
 		}
 	}
 	p.got += int64(len(data))
@@ -45,22 +45,13 @@ func (p *Parser) take(data []byte) {
 // the header first, so that the body stands behind it.
 func (p *Parser) settle() {
 	if p.spill == nil && p.headLen > 0 {
-		p.spillMore(unsafe.Slice(p.head, p.headLen), p.mostSpill())
+		p.spillWhole(unsafe.Slice(p.head, p.headLen))
 		p.head = nil
 	}
 	if p.body != nil {
-		p.spillMore(unsafe.Slice(p.body, p.got), p.mostSpill())
+		p.spillBody(unsafe.Slice(p.body, p.got))
 		p.body = nil
 	}
-}
-
-// mostSpill is the largest spill buffer this response can need.
-func (p *Parser) mostSpill() int64 {
-	body := p.maxBody()
-	if p.state == inLength {
-		body = min(body, p.got+p.left)
-	}
-	return int64(p.headLen) + body
 }
 
 // maxChunkLine bounds a chunk-size line with its extensions, in bytes.

@@ -46,7 +46,7 @@ func (p *Parser) wholeHead(in []byte) (used int) {
 		p.fail(ErrHeaderTooLarge)
 		return 0
 	}
-	p.spillMore(block, int64(p.maxHeader()))
+	p.spillWhole(block)
 	p.spill.line, p.spill.fields = next, fields
 	return len(in)
 }
@@ -63,7 +63,7 @@ func (p *Parser) cutHead(in []byte) (used int) {
 		most := p.maxHeader()
 		room := most - len(p.spill.buf)
 		fits := piece[:min(len(piece), room)]
-		p.spillMore(fits, int64(most))
+		p.spillWhole(fits)
 		used += len(fits)
 		if done := p.cutLine(len(fits) > 0 && fits[len(fits)-1] == '\n'); done || p.state == failed {
 			return used

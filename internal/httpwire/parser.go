@@ -209,7 +209,8 @@ func (p *Parser) Header() []byte {
 // Body is the decoded body, if it was to be kept and the response is complete;
 // nil when empty. Borrowed: a part of the last fed bytes when the whole body
 // lay there in one piece, else a buffer of the parser's; valid until the next
-// Feed, Reset or Release.
+// Feed, Reset or Release. A body of over a megabyte is put together when it is
+// first asked for.
 func (p *Parser) Body() []byte {
 	switch {
 	case p.state != complete || p.flags&keepBody == 0 || p.got == 0:
@@ -219,7 +220,7 @@ func (p *Parser) Body() []byte {
 	case p.spill == nil: // released
 		return nil
 	}
-	return p.spill.buf[p.headLen:len(p.spill.buf):len(p.spill.buf)]
+	return p.spill.body(p.headLen, p.got)
 }
 
 // BodyBytes is the length of the decoded body so far, kept or not.
@@ -263,5 +264,5 @@ func (p *Parser) Held() int {
 	if p.spill == nil {
 		return 0
 	}
-	return cap(p.spill.buf)
+	return p.spill.held()
 }

@@ -3,6 +3,7 @@ package httpwire
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -64,8 +65,8 @@ func parse(t rapid.TB, s setup, in []byte, next func() int) outcome {
 			t.Fatalf("used %d of %d bytes", used, n)
 		}
 		total += used
-		if p.spill != nil && cap(p.spill.buf) > max(smallest, 4*total) {
-			t.Fatalf("holds %d bytes after %d", cap(p.spill.buf), total)
+		if p.Held() > max(smallest, 4*total) {
+			t.Fatalf("holds %d bytes after %d", p.Held(), total)
 		}
 		if done || err != nil {
 			o := outcomeOf(&p, total, done, err)
@@ -390,24 +391,58 @@ func TestClaimedLengthReservesNothing(t *testing.T) {
 	}
 }
 
-func TestLargeBodyIsKeptInABufferThatFits(t *testing.T) {
-	body := make([]byte, 5_000_000)
+// largeBody is n bytes that differ from their neighbours, and a response of them.
+func largeBody(n int) (body, in []byte) {
+	body = make([]byte, n)
 	for i := range body {
 		body[i] = byte(i * 7 / 3)
 	}
-	in := append([]byte("HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n"), body...)
-	var p Parser
-	p.Reset(false, true)
-	for piece := range slices.Chunk(in, 64<<10) {
-		if _, _, err := p.Feed(piece); err != nil {
-			t.Fatal(err)
+	return body, append(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: %d\r\n\r\n", n), body...)
+}
+
+func TestLargeBodyTakesLittleMoreThanItsSize(t *testing.T) {
+	for _, n := range []int{largest - 100, largest, largest + 1, largest + link, largest + link + 1, 5_000_000, defaultBody} {
+		body, in := largeBody(n)
+		for _, most := range []int{7001, 64 << 10, 3 << 20} {
+			var p Parser
+			p.Reset(false, true)
+			fed := 0
+			for piece := range slices.Chunk(in, most) {
+				if _, _, err := p.Feed(piece); err != nil {
+					t.Fatal(err)
+				}
+				if fed += len(piece); fed > largest && fed < len(in) && p.Held() >= fed+link {
+					t.Fatalf("holds %d bytes of %d", p.Held(), fed)
+				}
+			}
+			header := p.Header()
+			got := p.Body()
+			if !bytes.Equal(got, body) || !bytes.Equal(p.Body(), body) {
+				t.Errorf("%d bytes by %d: the body is not what was sent", n, most)
+			}
+			if string(header) != string(p.Header()) || !bytes.HasPrefix(header, []byte("X: y\r\n")) {
+				t.Errorf("%d bytes by %d: the header is %q now", n, most, header)
+			}
+			if held := p.Held(); len(in) > most && held > largest+n+largest {
+				t.Errorf("%d bytes by %d: holds %d in the end", n, most, held)
+			}
+			if cap(got) != len(got) {
+				t.Errorf("%d bytes by %d: a capacity of %d", n, most, cap(got))
+			}
+			if p.Release(); p.Held() != 0 || p.Body() != nil {
+				t.Errorf("holds %d bytes after the release", p.Held())
+			}
 		}
 	}
-	if !bytes.Equal(p.Body(), body) {
-		t.Error("the body is not what was sent")
-	}
-	if held := cap(p.spill.buf); held != len(p.Header())+len(body) {
-		t.Errorf("holds %d bytes for %d", held, len(p.Header())+len(body))
+}
+
+func TestHeadBeyondTheLargestBufferStaysInOnePiece(t *testing.T) {
+	body, _ := largeBody(2 * largest)
+	head := "X: " + strings.Repeat("x", largest+5000) + "\r\n"
+	in := append(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n", head, len(body)), body...)
+	o := parse(t, setup{keep: true, limits: &Limits{Header: 4 << 20}}, in, func() int { return 64 << 10 })
+	if !o.done || !strings.HasPrefix(o.header, head) || o.body != string(body) {
+		t.Errorf("done %t, %v, header of %d bytes, body of %d", o.done, o.err, len(o.header), len(o.body))
 	}
 }
 

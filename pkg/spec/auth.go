@@ -19,7 +19,9 @@ func (d *decoder) auth(n *node, headers []Header) []Header {
 	const example = `write auth: {bearer: "${token}"}, or auth: {basic: {user: NAME, password: "${password}"}}`
 	switch {
 	case basic == nil && bearer == nil:
-		d.fault(n, example, "auth says neither basic nor bearer")
+		if len(n.keys) == 0 { // a misspelt key is a fault already
+			d.fault(n, example, "auth says neither basic nor bearer")
+		}
 		return headers
 	case basic != nil && bearer != nil:
 		d.fault(n, "keep one of them", "a request has one Authorization, and auth says basic and bearer")

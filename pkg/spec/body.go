@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"path"
 	"regexp"
 	"slices"
@@ -114,7 +115,7 @@ func (d *decoder) bodyFile(e *Endpoint, n *node) {
 		return
 	}
 	if f.body == nil {
-		f.body = literalText(string(f.data))
+		f.body = literalText(f.data)
 	}
 	e.Body = f.body
 	e.Type = typeOf(f.name)
@@ -171,6 +172,9 @@ func (d *decoder) multipart(e *Endpoint, n *node) {
 	if n.kind == mapKind && len(n.keys) == 0 {
 		d.fault(n, "write multipart: {NAME: VALUE, NAME: {file: PATH}}", "a multipart body has at least one part")
 	}
+	if d.bodyBytes > maxFiles {
+		return
+	}
 	mark := boundary(pieces)
 	var b expr.Builder
 	var parts []part
@@ -215,7 +219,7 @@ func (d *decoder) partFile(head string, n *node) (string, string, bool) {
 			d.fault(n, "write it like image/png", "%s is not a media type", quote(mime))
 		}
 	}
-	return head + `; filename="` + dispositionText(filename) + "\"\r\nContent-Type: " + mime + "\r\n\r\n", string(f.data), true
+	return head + `; filename="` + dispositionText(filename) + "\"\r\nContent-Type: " + mime + "\r\n\r\n", f.data, true
 }
 
 // fixed returns a text that must not hold an expression or a control character.
@@ -242,33 +246,19 @@ func dispositionText(s string) string {
 }
 
 // boundary returns a line that parts the pieces. It follows from them, so that
-// the same spec gives the same bytes, and stands in none that is constant; that
-// a drawn value holds it by chance is as likely as a guessed key of 128 bits.
+// the same spec gives the same bytes; and that a piece, or what is drawn for
+// it, holds a digest of the pieces is as likely as a guessed key of 128 bits.
 func boundary(pieces [][2]piece) string {
-	content := func(p piece) string {
-		if p.node != nil {
-			return p.node.text
-		}
-		return p.bytes
-	}
 	h := sha256.New()
 	for _, part := range pieces {
 		for _, p := range part {
-			text := content(p)
+			text := p.bytes
+			if p.node != nil {
+				text = p.node.text
+			}
 			fmt.Fprintf(h, "%d:", len(text))
-			h.Write([]byte(text))
+			_, _ = io.WriteString(h, text)
 		}
 	}
-	sum := h.Sum(nil)
-	for {
-		mark := "tollgate-" + hex.EncodeToString(sum[:16])
-		taken := slices.ContainsFunc(pieces, func(part [2]piece) bool {
-			return strings.Contains(content(part[0]), mark) || strings.Contains(content(part[1]), mark)
-		})
-		if !taken {
-			return mark
-		}
-		next := sha256.Sum256(sum)
-		sum = next[:]
-	}
+	return "tollgate-" + hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -1,14 +1,12 @@
 package spec
 
 import (
-	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"tollgate/internal/expr"
 )
@@ -90,22 +88,21 @@ type table struct {
 const byteOrderMark = "\ufeff"
 
 // records returns a reader of a CSV file's rows.
-func records(data []byte) *csv.Reader {
-	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte(byteOrderMark))))
+func records(data string) *csv.Reader {
+	r := csv.NewReader(strings.NewReader(strings.TrimPrefix(data, byteOrderMark)))
 	r.ReuseRecord = true
 	return r
 }
 
 // readTable looks through a CSV file. A fault does not show a row: what tests
 // are fed with may be passwords.
-func readTable(shown string, data []byte) *table {
+func readTable(shown, data string) *table {
 	refuse := func(line, col int, hint, format string, args ...any) *table {
 		return &table{bad: &Fault{Pos: Pos{File: shown, Line: line, Col: col}, Msg: fmt.Sprintf(format, args...), Hint: hint}}
 	}
-	if !utf8.Valid(data) {
-		at := invalidUTF8(string(data))
-		line := bytes.Count(data[:at], []byte("\n")) + 1
-		return refuse(line, at-bytes.LastIndexByte(data[:at], '\n'), "save it as UTF-8", "the file is not UTF-8 text")
+	if at := invalidUTF8(data); at >= 0 {
+		before := data[:at]
+		return refuse(strings.Count(before, "\n")+1, at-strings.LastIndexByte(before, '\n'), "save it as UTF-8", "the file is not UTF-8 text")
 	}
 	r := records(data)
 	header, err := r.Read()

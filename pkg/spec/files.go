@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -32,11 +33,11 @@ func newFiles(spec string, read func(string) ([]byte, error)) *files {
 	return &files{spec: spec, read: read, known: map[string]*file{}}
 }
 
-// file is one of them; data is nil if it cannot be used.
+// file is one of them.
 type file struct {
 	name string // relative to the spec's folder
-	data []byte
-	why  *refusal
+	data string
+	why  *refusal // if it cannot be used
 
 	body  *expr.Text // the whole as a body, made when it is asked for
 	table *table     // what it holds as CSV, the same
@@ -75,10 +76,7 @@ func (f *files) open(name string) *file {
 	case f.total > maxFiles:
 		one.why = &refusal{fmt.Sprintf("with %s, the files of the spec are larger than 256 MiB together", quote(clean)), "leave some of them out"}
 	default:
-		one.data = data
-		if data == nil {
-			one.data = []byte{}
-		}
+		one.data = string(data)
 	}
 	return one
 }
@@ -112,7 +110,7 @@ func (f *files) digest(src []byte) string {
 	sum := sha256.Sum256(src)
 	var names []string
 	for name, one := range f.known {
-		if one.data != nil {
+		if one.why == nil {
 			names = append(names, name)
 		}
 	}
@@ -123,11 +121,15 @@ func (f *files) digest(src []byte) string {
 	h := sha256.New()
 	h.Write(sum[:])
 	for _, name := range names {
-		fmt.Fprintf(h, "%d:%s", len(name), name)
-		content := sha256.Sum256(f.known[name].data)
-		h.Write(content[:])
+		f.known[name].digest(h)
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+}
+
+// digest writes the file so that no two different ones are written alike.
+func (f *file) digest(h io.Writer) {
+	fmt.Fprintf(h, "%d:%s%d:", len(f.name), f.name, len(f.data))
+	_, _ = io.WriteString(h, f.data) // a hash takes all
 }
 
 // file returns the file that n names, nil after a fault.

@@ -58,7 +58,7 @@ func kept(files map[string]string) func(string) ([]byte, error) {
 	return func(name string) ([]byte, error) {
 		text, ok := files[name]
 		if !ok {
-			return nil, &fs.PathError{Op: "open", Path: "/srv/elsewhere/" + name, Err: fs.ErrNotExist}
+			return nil, &fs.PathError{Op: "open", Path: "elsewhere/" + name, Err: fs.ErrNotExist}
 		}
 		return []byte(text), nil
 	}

@@ -17,7 +17,7 @@ func noEnv(string) (string, bool) { return "", false }
 
 func TestEveryFaultIsReportedAtItsPlace(t *testing.T) {
 	files, err := filepath.Glob("testdata/err/*.yaml")
-	if err != nil || len(files) < 45 {
+	if err != nil || len(files) < 150 {
 		t.Fatalf("%d golden files, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -26,7 +26,7 @@ func TestEveryFaultIsReportedAtItsPlace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, faults := Parse(filepath.Base(file), src, Options{Env: noEnv})
+			s, faults := Parse(filepath.Base(file), src, Options{Env: noEnv, ReadFile: folder("err")})
 			if s != nil || len(faults) == 0 {
 				t.Fatal("no fault was found")
 			}

@@ -13,27 +13,30 @@ var sections = legalKeys[includedObject]
 
 // include returns root with what the included files define in front of its own
 // endpoints, personas and values: so the file that includes may use their
-// constants.
+// constants. It returns nil if one of the files cannot be used: what follows
+// from the lack of its names is not worth reading.
 func (p *parser) include(root *node) *node {
 	n := root.get("include")
 	d := &decoder{faults: p.faults, files: p.files, root: root}
-	if !n.isSet() {
+	if !n.isSet() || n.kind == badKind {
 		return root
 	}
 	if n.kind == stringKind {
 		d.fault(n, "write include: ["+n.text+"]", "include is a list of files")
-		return root
+		return nil
 	}
 	if !d.is(n, listKind, "include") || !d.within(n, maxIncludes, "included files") {
-		return root
+		return nil
 	}
 	merged := *root
 	merged.keys, merged.vals = slices.Clone(root.keys), slices.Clone(root.vals)
 	known := map[*file]bool{}
+	unusable := false
 	shared := map[string]*node{} // what the included files define, by section
 	for _, item := range n.vals {
 		f := d.file(item, "an included file")
 		if f == nil {
+			unusable = true
 			continue
 		}
 		if known[f] {
@@ -43,6 +46,7 @@ func (p *parser) include(root *node) *node {
 		known[f] = true
 		part := p.included(d, f)
 		if part == nil {
+			unusable = true
 			continue
 		}
 		for _, section := range sections {
@@ -53,8 +57,11 @@ func (p *parser) include(root *node) *node {
 		merged.size += part.size
 		if merged.size > maxNodes {
 			d.fault(item, "", "more than %d values, with the included files", maxNodes)
-			return root
+			return nil
 		}
+	}
+	if unusable {
+		return nil
 	}
 	for _, section := range sections {
 		part, own := shared[section], root.get(section)
@@ -77,7 +84,7 @@ func (p *parser) include(root *node) *node {
 
 // included reads one included file.
 func (p *parser) included(d *decoder, f *file) *node {
-	root := read(newSource(p.files.shown(f.name), strings.TrimPrefix(string(f.data), "\ufeff")), p.faults)
+	root := read(newSource(p.files.shown(f.name), strings.TrimPrefix(f.data, byteOrderMark)), p.faults)
 	if root == nil || !d.mapping(root, "an included file") {
 		return nil
 	}

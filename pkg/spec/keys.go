@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -87,8 +88,11 @@ var familiar = map[string]string{
 	"key_file": "key", "sni": "server_name", "username": "user", "pass": "password", "token": "bearer", "follow_redirects": "redirects",
 	"max_redirects": "redirects", "target": "on", "files": "multipart", "urlencoded": "form", "interval": "every", "includes": "include",
 	"import": "include", "imports": "include", "max_response": "max_body", "protocol": "http", "http_version": "http",
-	"content_type": "type", "path_to_file": "file", "source": "csv", "mode": "order", "credentials": "auth",
+	"content_type": "type", "path_to_file": "file", "source": "csv", "mode": "order", "credentials": "auth", "steps": "do", "pool": "per",
 }
+
+// familiarWords are the keys of familiar, sorted.
+var familiarWords = slices.Sorted(maps.Keys(familiar))
 
 // suggest returns the hint for a name that does not exist.
 func suggest(name string, legal []string) string {
@@ -136,15 +140,14 @@ func nearestKey(key string, legal []string) string {
 	if near := expr.Nearest(key, legal); near != "" {
 		return near
 	}
+	if ours := familiar[key]; slices.Contains(legal, ours) {
+		return ours
+	}
 	var words []string
-	for word, ours := range familiar {
-		if slices.Contains(legal, ours) {
+	for _, word := range familiarWords {
+		if slices.Contains(legal, familiar[word]) {
 			words = append(words, word)
 		}
-	}
-	slices.Sort(words)
-	if slices.Contains(words, key) {
-		return familiar[key]
 	}
 	return familiar[expr.Nearest(key, words)]
 }

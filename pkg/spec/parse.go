@@ -38,7 +38,7 @@ func Parse(file string, src []byte, o Options) (s *Spec, all Faults) {
 			panic(r)
 		}
 	}()
-	source := newSource(file, strings.TrimPrefix(string(src), "\ufeff"))
+	source := newSource(file, strings.TrimPrefix(string(src), byteOrderMark))
 	root := read(source, faults)
 	if root == nil {
 		return nil, faults.sorted()
@@ -49,7 +49,9 @@ func Parse(file string, src []byte, o Options) (s *Spec, all Faults) {
 	}
 	p := parser{source: source, faults: faults, files: newFiles(file, o.ReadFile), o: o}
 	spec := p.all(root)
-	checkSchema(specSchema(), p.root, faults)
+	if p.root != nil {
+		checkSchema(specSchema(), p.root, faults)
+	}
 	if all = faults.sorted(); all != nil {
 		return nil, all
 	}
@@ -69,7 +71,9 @@ type parser struct {
 
 // all decodes every variant of the file and returns the one that was asked for.
 func (p *parser) all(root *node) *Spec {
-	root = p.include(root)
+	if root = p.include(root); root == nil {
+		return nil
+	}
 	p.root = root
 	overrides := p.overrides(root)
 	d := &decoder{faults: p.faults, o: p.o, root: root}

@@ -67,10 +67,13 @@ func (d *decoder) refresh(n *node) Refresh {
 func parseThink(s string) (Think, error) {
 	if mean, ok := strings.CutPrefix(s, "exp("); ok && strings.HasSuffix(mean, ")") {
 		d, err := ParseDuration(strings.TrimSuffix(mean, ")"))
-		if err == nil && d <= 0 {
-			err = &QuantityError{s + " has no length", "write exp(3s), or leave think out"}
+		switch {
+		case err != nil:
+			return Think{}, &QuantityError{err.(*QuantityError).Msg, "write it like exp(3s), the mean of the pauses"}
+		case d <= 0:
+			return Think{}, &QuantityError{s + " has no length", "write it like exp(3s), or leave think out"}
 		}
-		return Think{Mean: d}, err
+		return Think{Mean: d}, nil
 	}
 	least, most, err := ParseRange(s)
 	return Think{Min: least, Max: most}, err
@@ -85,7 +88,7 @@ func (d *decoder) tasks(n *node) []*Task {
 	total := 0
 	d.each(n, "tasks", func(name string, key, val *node) {
 		d.name(key, "a task")
-		if slices.Contains(setups, name) {
+		if IsSetup(name) {
 			d.fault(key, "choose another name", "%s names set-up, and cannot name a task", name)
 		}
 		t := &Task{Name: name, Pos: key.pos(), Weight: 1}

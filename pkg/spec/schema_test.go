@@ -112,7 +112,7 @@ func TestParserFindsItselfWhatTheSchemaFinds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, faults := Parse(file, src, Options{Env: noEnv})
+		_, faults := Parse(file, src, Options{Env: noEnv, ReadFile: folder("err")})
 		for _, f := range faults {
 			if strings.Contains(f.Msg, "schema") {
 				t.Errorf("%s: only the schema finds %s", file, f)

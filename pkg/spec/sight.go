@@ -126,6 +126,9 @@ func (s *Spec) performers(sel slo.Selector) []*Persona {
 // persona can have one of these names.
 var setups = []string{OnStart, OnRefresh, OnStop, Before, After}
 
+// IsSetup reports whether the requests of a task of that name are set-up.
+func IsSetup(task string) bool { return slices.Contains(setups, task) }
+
 // once reports whether a request that is made once per run is selected: by its
 // task, or by its endpoint. It belongs to no persona and to no stage.
 func (s *Spec) once(sel slo.Selector) bool {

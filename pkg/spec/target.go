@@ -307,7 +307,7 @@ func (d *decoder) tls(n *node, insecure bool) TLS {
 		if f == nil {
 			return at, nil
 		}
-		return at, f.data
+		return at, []byte(f.data)
 	}
 	ca, blocks := pem("ca")
 	if blocks != nil {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"hash"
 	"maps"
 	"slices"
@@ -39,9 +38,7 @@ func traffic(root *node, contents map[string]*file) string {
 		n.digest(h)
 	}
 	for _, name := range slices.Sorted(maps.Keys(contents)) {
-		fmt.Fprintf(h, "%d:%s", len(name), name)
-		content := sha256.Sum256(contents[name].data)
-		h.Write(content[:])
+		contents[name].digest(h)
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
