@@ -4,8 +4,9 @@
 GO       ?= go
 FUZZTIME ?= 3s
 VERSION  ?=
+BENCH    ?=
 
-.PHONY: help build test race-ready format vet check-specs fuzz bench lint clean
+.PHONY: help build test race-ready format vet check-specs fuzz bench bench-go lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +34,10 @@ check-specs: ## every fault of the specs of this repository
 fuzz: ## every fuzz target for FUZZTIME, one after the other (FUZZTIME=1m)
 	@GO="$(GO)" .ci/fuzz "$(FUZZTIME)"
 
-bench: ## the benchmarks, with allocations
+bench: ## the runner beside other generators, into bench/RESULTS.md (BENCH="-within 30m", see -help)
+	$(GO) run ./bench $(BENCH)
+
+bench-go: ## the benchmarks of single functions, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 lint: format vet ## format, vet and staticcheck (downloads staticcheck)

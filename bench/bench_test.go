@@ -324,7 +324,7 @@ func TestReportedQuantilesAreInSeconds(t *testing.T) {
 
 func TestEveryClientMakesTheSaturatingLoads(t *testing.T) {
 	b := &bench{options: options{seconds: 5 * time.Second}}
-	for _, c := range append([]client{runnerClient("")}, peers...) {
+	for _, c := range append([]client{runnerClient(""), connClient("")}, peers...) {
 		for _, at := range saturated(b) {
 			how := c.call(at.load, "http://127.0.0.1:1")
 			if how == nil {
@@ -352,7 +352,7 @@ func TestResultsNameWhatIsBehindAndWhatWasSkipped(t *testing.T) {
 		"| a | at most 1 | 2 | **no** |", "| b | at most 1 | 0.5 | yes |",
 		"- a: the goal is at most 1, measured is 2\n- c: wrk 1, the runner 2\n",
 		"## Runs that did not come through\n\n- hey in d\n",
-		"- skipped, not installed: k6 (go install it)\n",
+		"- skipped: k6 (go install it)\n",
 		"| x | y |\n| --- | --- |\n| 1 | 2 |\n", "\nwrk -t1\n",
 	} {
 		if !strings.Contains(text, want) {
@@ -370,5 +370,61 @@ func TestUnknownScenariosAreRefused(t *testing.T) {
 	chosen, err := o.chosen()
 	if err != nil || len(chosen) != 2 || chosen[0].name != "truth" {
 		t.Errorf("got %v, %v; want truth and cpu", chosen, err)
+	}
+}
+
+func TestTargetOverTLSSpeaksTheVersionAskedForAndCounts(t *testing.T) {
+	b := ready(t)
+	for version, want := range map[string]string{"1": "HTTP/1.1", "2": "HTTP/2.0"} {
+		side, url, err := b.serve(context.Background(), []string{"-tls", version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range requests {
+			resp, err := asker.Get(url + "/items/7?page=2")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(resp.Body); err != nil || resp.Proto != want || !strings.Contains(string(body), `"status":"ok"`) {
+				t.Fatalf("%s %q (%v), want %s", resp.Proto, body, err, want)
+			}
+			resp.Body.Close()
+		}
+		l, err := ledger(context.Background(), url)
+		if err != nil || l.Requests != requests || l.Routes["GET /items"] != requests || l.Connections.Accepted < requests {
+			t.Errorf("version %s: the ledger has %+v (%v)", version, l, err)
+		}
+		if err := side.end(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestRoundsEndWithTheTimeForThem(t *testing.T) {
+	b := ready(t)
+	b.clients = []client{asking(reference)}
+	b.options.within, b.until = time.Minute, time.Now()
+	all, _, err := b.alternate(context.Background(), []cell{{name: "a", load: load{kind: get, during: time.Second}}}, 5, 5)
+	if err != nil || len(all) != 1 {
+		t.Errorf("%d rounds (%v), want the first alone", len(all), err)
+	}
+}
+
+func TestAllocationsOfABenchmarkAreRead(t *testing.T) {
+	n, err := allocations("goos: linux\nBenchmarkRecord-2   5244853   41.7 ns/op   16 B/op   3 allocs/op\nPASS\n")
+	if n != 3 || err != nil {
+		t.Errorf("%v (%v), want 3", n, err)
+	}
+	if _, err := allocations("PASS\n"); err == nil {
+		t.Error("no benchmark ran, and no error")
+	}
+}
+
+func TestClientThatSendsNothingFails(t *testing.T) {
+	b := ready(t)
+	silent := asking("silent")
+	silent.call = func(load, string) *call { return &call{env: []string{asClient + "=" + idle}} }
+	if _, err := b.take(context.Background(), silent, cell{name: "a", load: load{kind: get}}, 0); err == nil {
+		t.Error("a sample of nothing")
 	}
 }

@@ -18,6 +18,10 @@ var bombardier = client{
 			args = append(args, "-m", "POST", "-f", "body.json", "-H", "Content-Type: application/json")
 		case open:
 			args = append(args, "-r", strconv.Itoa(l.rate))
+		case https:
+			args = append(args, "-k")
+		case http2:
+			args = append(args, "-k", "--http2")
 		default:
 			return nil
 		}

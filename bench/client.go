@@ -13,11 +13,14 @@ import (
 type kind string
 
 const (
-	get   kind = "get"   // users who never rest, GET
-	post  kind = "post"  // users who never rest, POST
-	open  kind = "open"  // arrivals at even distances, GET
-	users kind = "users" // three personas who think
-	rows  kind = "rows"  // the same in 3 stages over 20 endpoints
+	get    kind = "get"     // users who never rest, GET
+	post   kind = "post"    // users who never rest, POST
+	open   kind = "open"    // arrivals at even distances, GET
+	users  kind = "users"   // three personas who think
+	rows   kind = "rows"    // the same in 3 stages over 20 endpoints
+	https  kind = "https"   // as get, over TLS
+	http2  kind = "http2"   // as get, over TLS and HTTP/2
+	visits kind = "million" // users who come by every ten minutes, with a connection for each request
 )
 
 // A load is what a client is asked to do.
@@ -58,6 +61,7 @@ type client struct {
 	install string // what to type to have it
 	pack    string // its Debian package, whose version stands for its own
 	path    string
+	ours    bool // the runner: it leaves a result behind, whatever it exits with
 
 	// call says how to make a load of the target at url ("http://host:port"); nil: it cannot.
 	call func(l load, url string) *call
@@ -69,7 +73,10 @@ type client struct {
 // peers are the clients beside the runner. wrk is the reference.
 var peers = []client{wrk, h2load, bombardier, fortio, hey, vegeta, k6, locust}
 
-const reference = "wrk"
+const (
+	reference = "wrk"
+	subject   = "runner"
+)
 
 // version is the client's own, as far as it can be told.
 func (c client) version() string {

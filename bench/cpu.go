@@ -22,51 +22,69 @@ func saturated(b *bench) []cell {
 // JSON fields and renders each request; wrk, h2load, bombardier, fortio, hey and
 // vegeta send fixed bytes and check nothing.
 func cpuPerRequest(ctx context.Context, b *bench) (section, error) {
-	cells := saturated(b)
-	all, failures, err := b.alternate(ctx, cells, b.options.rounds, b.options.peerRounds)
+	sec, all, err := b.cost(ctx, saturated(b), b.options.rounds)
 	if err != nil {
 		return section{}, err
 	}
+	sec.title = "CPU per request, client saturating one core"
+	sec.prose = fmt.Sprintf("Small JSON, keep-alive, no think time, %v a run. The runner has recording, two checks of each answer and a rendered path or body on, with `--loops 1`; k6 and Locust check and render as well; the others send fixed bytes and check nothing. A request is one that the target counted.", b.options.seconds)
+	if ratio := ratios(all, saturated(b), subject); len(ratio) > 0 {
+		sec.goals = append(sec.goals, goal{
+			figure: "CPU per request against " + reference + ", four cells, paired within a round",
+			limit:  "at most 0.9", measured: ratio.text(digits) + fmt.Sprintf(", rounds: %d", len(ratio)),
+			reached: ratio.median() <= 0.9,
+		})
+	}
+	return sec, nil
+}
+
+// cpuOverTLS is the same to a target that speaks TLS, for clients that do. The
+// target is an ordinary server and has its core full first.
+func cpuOverTLS(ctx context.Context, b *bench) (section, error) {
+	cells := []cell{
+		{name: "HTTP/1.1 x 50", load: load{kind: https, users: 50, during: b.options.seconds}, target: []string{"-tls", "1"}},
+		{name: "HTTP/2 x 50", load: load{kind: http2, users: 50, during: b.options.seconds}, target: []string{"-tls", "2"}},
+	}
+	sec, _, err := b.cost(ctx, cells, min(b.options.rounds, most))
+	sec.title = "CPU per request over TLS"
+	sec.prose = fmt.Sprintf("GET as above, %v a run, and 50 connections with one request at a time on each. The target is an ordinary server of Go's, whose core is full before the client's: the rate is its limit.", b.options.seconds)
+	return sec, err
+}
+
+// cost measures what a request costs each client in each cell.
+func (b *bench) cost(ctx context.Context, cells []cell, rounds int) (sec section, all []sample, err error) {
+	all, sec.failures, err = b.alternate(ctx, cells, rounds, b.options.peerRounds)
+	if err != nil {
+		return sec, nil, err
+	}
 	us := func(s sample) float64 { return float64(s.perRequest()) / 1e3 }
-	cost := table{head: []string{"client"}, caption: "µs of CPU per request, user and system, start-up and report included; the ratio is the mean of the four cells within a round:"}
+	first, last := cells[0], cells[len(cells)-1]
+	cost := table{head: []string{"client"}, caption: fmt.Sprintf("µs of CPU per request, user and system, start-up and report included; the ratio is the mean of the %d cells within a round:", len(cells))}
 	for _, c := range cells {
 		cost.head = append(cost.head, c.name)
 	}
 	cost.head = append(cost.head, "ratio to "+reference)
 	rest := table{
 		caption: "The same runs otherwise:",
-		head:    []string{"client", "requests/s, GET x 50", "requests/s, POST x 500", "most resident, MB", "start-up CPU, ms", "client's core busy", "target's core busy"},
+		head:    []string{"client", "requests/s, " + first.name, "requests/s, " + last.name, "most resident, MB", "start-up CPU, ms", "client's core busy", "target's core busy"},
 	}
 	ours := map[string]float64{}
-	sec := section{
-		title: "CPU per request, client saturating one core",
-		prose: fmt.Sprintf("Small JSON, keep-alive, no think time, %v a run. The runner has recording, two checks of each answer and a rendered path or body on, with `--loops 1`; k6 and Locust check and render as well; the others send fixed bytes and check nothing. A request is one that the target counted.", b.options.seconds),
-	}
 	for _, name := range b.present(all) {
 		line := []string{name}
 		for _, c := range cells {
 			v := spreadOf(of(all, name, c.name), us)
 			line = append(line, v.text(digits))
-			if name == "runner" {
+			if name == subject {
 				ours[c.name] = v.median()
 			} else if v.median() < ours[c.name] {
 				sec.behind = append(sec.behind, fmt.Sprintf("%s, %s: %s µs a request, the runner %s", c.name, name, digits(v.median()), digits(ours[c.name])))
 			}
 		}
-		ratio := ratios(all, cells, name)
-		cost.lines = append(cost.lines, append(line, ratio.text(digits)))
-		if name == "runner" && len(ratio) > 0 {
-			sec.goals = append(sec.goals, goal{
-				figure: "CPU per request against " + reference + ", four cells, paired within a round",
-				limit:  "at most 0.9", measured: ratio.text(digits) + fmt.Sprintf(", rounds: %d", len(ratio)),
-				reached: ratio.median() <= 0.9,
-			})
-		}
+		cost.lines = append(cost.lines, append(line, ratios(all, cells, name).text(digits)))
 		rest.lines = append(rest.lines, besides(all, cells, name))
 	}
-	sec.tables = []table{cost, rest}
-	sec.failures, sec.commands = failures, commands(all)
-	return sec, nil
+	sec.tables, sec.commands = []table{cost, rest}, commands(all)
+	return sec, all, nil
 }
 
 // besides are the other figures of a client's saturated runs.
@@ -83,7 +101,7 @@ func besides(all []sample, cells []cell, name string) []string {
 	return []string{
 		name,
 		spreadOf(of(all, name, cells[0].name), rate).text(digits),
-		spreadOf(of(all, name, cells[3].name), rate).text(digits),
+		spreadOf(of(all, name, cells[len(cells)-1].name), rate).text(digits),
 		digits(ascending(resident).most()), digits(ascending(start).mean()), percent(ascending(busy).mean()), percent(ascending(target).mean()),
 	}
 }

@@ -22,6 +22,10 @@ var fortio = client{
 			args = append(args, "-payload-file", "body.json", "-content-type", "application/json")
 		case open:
 			args = append(args, "-uniform")
+		case https:
+			args = append(args, "-k")
+		case http2:
+			args = append(args, "-k", "-stdclient", "-h2")
 		default:
 			return nil
 		}

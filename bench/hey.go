@@ -17,6 +17,9 @@ var hey = client{
 			args = append(args, "-m", "POST", "-D", "body.json", "-T", "application/json")
 		case open:
 			args = append(args, "-q", strconv.FormatFloat(l.perUser(), 'g', -1, 64), "-o", "csv")
+		case https: // it trusts every certificate
+		case http2:
+			args = append(args, "-h2")
 		default:
 			return nil
 		}

@@ -17,15 +17,20 @@ import (
 var k6 = client{
 	name: "k6", program: "k6", install: "go install go.k6.io/k6@v1.8.1",
 	call: func(l load, url string) *call {
-		if l.kind == rows {
+		var more []string
+		switch l.kind {
+		case rows, visits:
 			return nil
+		case https, http2:
+			l.kind = get
+			more = []string{"K6_INSECURE_SKIP_TLS_VERIFY=true"}
 		}
 		return &call{
 			args: []string{"run", "--quiet", "--no-usage-report", "k6.js"},
-			env: []string{
-				"BENCH_KIND=" + string(l.kind), "BENCH_URL=" + url, "BENCH_USERS=" + strconv.Itoa(l.users),
-				"BENCH_RATE=" + strconv.Itoa(l.rate), "BENCH_RAMP=" + l.ramp.String(), "BENCH_FOR=" + l.seconds(),
-			},
+			env: append(more,
+				"BENCH_KIND="+string(l.kind), "BENCH_URL="+url, "BENCH_USERS="+strconv.Itoa(l.users),
+				"BENCH_RATE="+strconv.Itoa(l.rate), "BENCH_RAMP="+l.ramp.String(), "BENCH_FOR="+l.seconds(),
+			),
 		}
 	},
 	quantiles: func(dir string, _ []byte) (map[string]float64, error) {

@@ -20,7 +20,8 @@ import (
 var locust = client{
 	name: "Locust", program: "locust", pack: "python3-locust", install: "apt-get install python3-locust",
 	call: func(l load, url string) *call {
-		if l.kind == rows {
+		switch l.kind {
+		case rows, visits, https, http2:
 			return nil
 		}
 		spawn := float64(l.users)

@@ -34,8 +34,7 @@ func crowds(hold time.Duration) []crowd {
 }
 
 // memory holds many users, each with a connection of its own. Peers take part
-// where they can make the load: their memory hardly moves from run to run, so
-// one round of them is enough.
+// where they can make the load.
 func memory(ctx context.Context, b *bench) (section, error) {
 	sec := section{
 		title: "Memory, many users with their own connections",
@@ -43,11 +42,11 @@ func memory(ctx context.Context, b *bench) (section, error) {
 	}
 	what := table{head: []string{"load", "client", "requests/s", "connections", "connecting, s", "undelivered", "most resident, MB", "KB a user", "µs a request", "lag p50 / p99, ms"}}
 	for _, c := range crowds(b.options.hold) {
-		peers := min(b.options.peerRounds, 1)
+		peers := b.options.peerRounds
 		if c.name == nineteen {
 			peers = 0
 		}
-		all, failures, err := b.alternate(ctx, []cell{c.cell}, min(b.options.rounds, 3), peers)
+		all, failures, err := b.alternate(ctx, []cell{c.cell}, min(b.options.rounds, most), peers)
 		if err != nil {
 			return sec, err
 		}
@@ -56,7 +55,7 @@ func memory(ctx context.Context, b *bench) (section, error) {
 		for _, name := range b.present(all) {
 			some := of(all, name, c.name)
 			what.lines = append(what.lines, c.line(name, some))
-			if name == "runner" {
+			if name == subject {
 				sec.goals = append(sec.goals, c.goals(some)...)
 			}
 		}
@@ -64,6 +63,9 @@ func memory(ctx context.Context, b *bench) (section, error) {
 	sec.tables = []table{what}
 	return sec, nil
 }
+
+// most is of how many runs the median is taken where runs are long.
+const most = 5
 
 func megabytes(s sample) float64 { return float64(s.resident) / (1 << 20) }
 

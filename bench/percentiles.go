@@ -52,7 +52,7 @@ func percentiles(ctx context.Context, b *bench) (section, error) {
 		prose: "Response times are lognormal, median 20 ms, sigma 0.5, from a timer. Errors are relative, as median (least–most) of the runs. The last column is the worst error of the five quantiles beyond 0.2 ms, which is the figure that is promised. Issued is what the target counted of what was offered (fortio adds a warm-up). Clients that need a number of connections have 50 for 500/s, 500 for 5,000/s, and 500 where the target freezes.",
 	}
 	for _, t := range trials() {
-		all, failures, err := b.alternate(ctx, []cell{t.cell}, b.options.rounds, min(b.options.peerRounds, 2))
+		all, failures, err := b.alternate(ctx, []cell{t.cell}, min(b.options.rounds, most), b.options.peerRounds)
 		if err != nil {
 			return sec, err
 		}
@@ -75,7 +75,7 @@ func percentiles(ctx context.Context, b *bench) (section, error) {
 			}
 			worst := spreadOf(some, t.worst)
 			what.lines = append(what.lines, append(line, worst.text(percent)))
-			if name == "runner" {
+			if name == subject {
 				ours = worst.median()
 				sec.goals = append(sec.goals, goal{
 					figure: "percentile error p50–p99.9, " + t.name, limit: "at most " + percent(t.limit) + " + 0.2 ms",

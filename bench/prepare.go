@@ -26,11 +26,13 @@ type bench struct {
 	options options
 	dir     string // temporary
 	target  string // path of the built target
+	module  string // folder of this source
 	clients []client
 	skipped []string
 	began   time.Time
-	samples []sample // all that were taken
-	retaken int      // runs that were taken again
+	until   time.Time // with -within: when the scenario is to end
+	samples []sample  // all that were taken
+	retaken int       // runs that were taken again
 }
 
 // prepare builds the runner and the target as they are released, and looks for
@@ -40,14 +42,14 @@ func prepare(ctx context.Context, o options) (*bench, error) {
 	if err != nil {
 		return nil, fmt.Errorf("run it inside the repository, as go run ./bench: %w", err)
 	}
-	b := &bench{options: o, began: time.Now()}
+	b := &bench{options: o, module: strings.TrimSpace(string(module)), began: time.Now()}
 	if b.dir, err = os.MkdirTemp("", "bench-"); err != nil {
 		return nil, err
 	}
 	build := func(name, from string) (string, error) {
 		path := filepath.Join(b.dir, name)
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, from)
-		cmd.Dir = strings.TrimSpace(string(module))
+		cmd.Dir = b.module
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("go build %s: %w\n%s", from, err, out)
@@ -81,6 +83,11 @@ func (b *bench) log(format string, args ...any) {
 // find looks for the clients that were asked for.
 func (b *bench) find(runner string) {
 	b.clients = []client{runnerClient(runner)}
+	if conn := connClient(runner); hasDriver(runner) {
+		b.clients = append(b.clients, conn)
+	} else {
+		b.skipped = append(b.skipped, fmt.Sprintf("%s (%s)", conn.name, conn.install))
+	}
 	for _, c := range peers {
 		if b.options.clients != "" && !strings.Contains(","+b.options.clients+",", ","+c.name+",") {
 			continue
@@ -94,7 +101,7 @@ func (b *bench) find(runner string) {
 		b.clients = append(b.clients, c)
 	}
 	for _, s := range b.skipped {
-		b.log("skipped, not installed: %s", s)
+		b.log("skipped: %s", s)
 	}
 }
 

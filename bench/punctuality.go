@@ -21,7 +21,7 @@ func punctuality(ctx context.Context, b *bench) (section, error) {
 		load:   load{kind: open, users: 500, rate: rate, during: during},
 		target: []string{"-rate", fmt.Sprint(rate), "-for", during.String()},
 	}
-	all, failures, err := b.alternate(ctx, []cell{at}, b.options.rounds, min(b.options.peerRounds, 2))
+	all, failures, err := b.alternate(ctx, []cell{at}, b.options.rounds, b.options.peerRounds)
 	if err != nil {
 		return section{}, err
 	}
@@ -48,7 +48,7 @@ func punctuality(ctx context.Context, b *bench) (section, error) {
 			quiet.p50.text(digits) + " / " + quiet.p99.text(digits),
 			spreadOf(some, func(s sample) float64 { return float64(s.perRequest()) / 1e3 }).text(digits),
 		})
-		if name != "runner" {
+		if name != subject {
 			continue
 		}
 		lost := spreadOf(some, unaccounted)

@@ -70,6 +70,9 @@ func (b *bench) results(sections []section) string {
 func (b *bench) flags() string {
 	o := b.options
 	text := fmt.Sprintf(" -rounds %d -peer-rounds %d -for %v -hold %v", o.rounds, o.peerRounds, o.seconds, o.hold)
+	if o.within > 0 {
+		text += fmt.Sprintf(" -within %v", o.within)
+	}
 	if o.noise > 0 {
 		text += fmt.Sprintf(" -noise %g", o.noise)
 	}
@@ -98,16 +101,16 @@ func (b *bench) machine() (lines []string) {
 	for _, c := range b.clients {
 		v := c.version()
 		switch {
-		case c.name == "runner" && b.options.runner == "":
+		case c.ours && b.options.runner == "":
 			v = "of this source" + commit()
-		case c.name == "runner":
+		case c.ours:
 			v = "as given by -runner"
 		}
 		versions = append(versions, c.name+" "+v)
 	}
 	lines = append(lines, strings.Join(versions, ", "))
 	if len(b.skipped) > 0 {
-		lines = append(lines, "skipped, not installed: "+strings.Join(b.skipped, ", "))
+		lines = append(lines, "skipped: "+strings.Join(b.skipped, ", "))
 	}
 	return lines
 }

@@ -12,14 +12,19 @@ import (
 // alternate takes samples of every cell, client after client, round by round,
 // each round beginning with another client: what changes on the machine meets
 // all of them. The runner and the reference take part in `rounds` rounds, the
-// others in `peers`. A client that fails is told of and left out of the cell.
+// others in `peerRounds`; with -within there may be fewer. A client that fails is
+// told of and left out of the cell.
 func (b *bench) alternate(ctx context.Context, cells []cell, rounds, peerRounds int) (all []sample, failures []string, err error) {
 	out := map[string]bool{}
 	for round := range rounds {
+		if round > 0 && b.options.within > 0 && time.Now().After(b.until) {
+			b.log("%d of %d rounds: the time for them is over", round, rounds)
+			break
+		}
 		for _, at := range cells {
 			clients := slices.Concat(b.clients[round%len(b.clients):], b.clients[:round%len(b.clients)])
 			for _, c := range clients {
-				if round >= peerRounds && c.name != "runner" && c.name != reference || out[c.name+at.name] {
+				if round >= peerRounds && c.name != subject && c.name != reference || out[c.name+at.name] {
 					continue
 				}
 				s, err := b.calmly(ctx, c, at, round)

@@ -6,14 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // runnerClient is the runner: recording, checks and rendered requests are on.
 func runnerClient(path string) client {
 	return client{
-		name: "runner", program: "runner", path: path,
+		name: subject, program: "runner", path: path, ours: true,
 		call: func(l load, url string) *call {
 			args := []string{"run", string(l.kind) + ".yaml", "--target", url,
 				"--loops", "1", "--quiet", "--json", "--out", "result"}
@@ -48,6 +50,29 @@ func runnerClient(path string) client {
 			return m, nil
 		},
 	}
+}
+
+// connClient is the runner with the driver that it takes for TLS, HTTP/2 and
+// other systems, where its own loop could do: on the loads that saturate a core.
+func connClient(path string) client {
+	c := runnerClient(path)
+	whole := c.call
+	c.name, c.install = subject+", driver conn", "this runner has no --driver"
+	c.call = func(l load, url string) *call {
+		if l.kind != get && l.kind != post {
+			return nil
+		}
+		how := whole(l, url)
+		how.args = append(how.args, "--driver", "conn")
+		return how
+	}
+	return c
+}
+
+// hasDriver tells whether a runner can be told its driver.
+func hasDriver(path string) bool {
+	out, err := exec.Command(path, "run", "--help").Output()
+	return err == nil && strings.Contains(string(out), "--driver")
 }
 
 // A document is what of result.json is compared.

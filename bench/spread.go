@@ -126,7 +126,7 @@ func micros(d time.Duration) string { return digits(float64(d)/1e3) + " µs" }
 func mebi(bytes int64) string { return digits(float64(bytes)/(1<<20)) + " MB" }
 
 // port finds the address of a target, which is another in each run.
-var port = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+var port = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")

@@ -15,6 +15,8 @@ var vegeta = client{
 		c := &call{stdin: "GET " + url + l.path() + "\n"}
 		switch l.kind {
 		case get:
+		case https, http2: // as the target's certificate lets it choose
+			args = append(args, "-insecure")
 		case post:
 			c.stdin = "POST " + url + l.path() + "\nContent-Type: application/json\n@body.json\n"
 		case open:

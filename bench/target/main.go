@@ -38,6 +38,7 @@ func run() error {
 		every  = flag.Duration("every", 10*time.Second, "how often to freeze")
 		rate   = flag.Float64("rate", 0, "requests per second that will come, evenly spaced: how late they are is measured")
 		during = flag.Duration("for", 0, "how long they will come")
+		secure = flag.String("tls", "", "speak TLS with this `version` of HTTP, 1 or 2; such a target only counts")
 	)
 	flag.Parse()
 	switch {
@@ -47,6 +48,11 @@ func run() error {
 		return errors.New("-every must be longer than -freeze")
 	case (*rate > 0) != (*during > 0):
 		return errors.New("a schedule has both -rate and -for")
+	case *secure != "" && (*delay != "" || *frozen > 0 || *rate > 0):
+		return errors.New("-tls knows no -delay, no -freeze and no schedule")
+	}
+	if *secure != "" {
+		return serveTLS(*listen, *secure)
 	}
 
 	fd, address, err := bind(*listen)

@@ -144,6 +144,18 @@ func encodePoints(points []point) []byte {
 	return log
 }
 
+// canonical reports whether points are in the order of a canonical log, each row
+// and second once.
+func canonical(points []point) bool {
+	for i := 1; i < len(points); i++ {
+		a, b := &points[i-1], &points[i]
+		if a.row > b.row || a.row == b.row && a.second >= b.second {
+			return false
+		}
+	}
+	return true
+}
+
 // size is at least the number of bytes that a point takes in a log.
 func (p *point) size() int { return 6*binary.MaxVarintLen32 + len(p.packed) }
 

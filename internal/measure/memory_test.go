@@ -152,7 +152,7 @@ func BenchmarkTenMinutes(b *testing.B) {
 				r := longRun(4_800_000, c.median)
 				runtime.GC()
 				runtime.ReadMemStats(&running)
-				s, err := Merge(r.Snapshot())
+				s, err := Merge(r.End())
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -167,7 +167,7 @@ func BenchmarkTenMinutes(b *testing.B) {
 				}
 				mb := func(n uint64) float64 { return float64(n) / (1 << 20) }
 				b.ReportMetric(mb(running.HeapAlloc-before.HeapAlloc), "MB-recorded")
-				b.ReportMetric(mb(ended.HeapAlloc-running.HeapAlloc), "MB-snapshot")
+				b.ReportMetric(mb(ended.HeapAlloc-before.HeapAlloc), "MB-ended")
 				b.ReportMetric(mb(after.TotalAlloc-running.TotalAlloc), "MB-allocated-at-the-end")
 				b.ReportMetric(mb(after.HeapSys-after.HeapReleased), "MB-resident-heap")
 				b.ReportMetric(mb(uint64(len(s.Log))), "MB-log")

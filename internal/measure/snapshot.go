@@ -62,7 +62,14 @@ func (c *Counts) hists() [5]*Hist {
 
 // Snapshot copies all that was recorded. It takes milliseconds: for the screen
 // there is Live.
-func (r *Recorder) Snapshot() *Snapshot {
+func (r *Recorder) Snapshot() *Snapshot { return r.snapshot(false) }
+
+// End is the Snapshot of a recorder that nothing is recorded in any more. What
+// has been copied is let go of, so that the end of a run takes little more
+// memory than the run; the recorder must not be used again.
+func (r *Recorder) End() *Snapshot { return r.snapshot(true) }
+
+func (r *Recorder) snapshot(last bool) *Snapshot {
 	s := &Snapshot{
 		Layout:   r.layout,
 		Series:   make([]Counts, len(r.series)),
@@ -71,6 +78,9 @@ func (r *Recorder) Snapshot() *Snapshot {
 		Failures: r.failures.list(r.layout.rows),
 		Clamped:  r.clamped,
 		Log:      r.history.canonical(),
+	}
+	if last {
+		r.history, r.live = history{}, liveView{}
 	}
 	var scratch []byte
 	read := func(h *histogram) (out Hist) {
@@ -86,6 +96,9 @@ func (r *Recorder) Snapshot() *Snapshot {
 			Response: read(sr.response), Service: read(sr.service), Connect: read(sr.connect),
 			TTFB: read(sr.ttfb), Failed: read(sr.failed),
 		}
+		if last {
+			sr.response, sr.service, sr.connect, sr.ttfb, sr.failed = nil, nil, nil, nil, nil
+		}
 	}
 	for i := range r.tallies {
 		s.Claims[i] = r.tallies[i].counted()
@@ -95,7 +108,8 @@ func (r *Recorder) Snapshot() *Snapshot {
 
 // Merge adds snapshots of the same run into a new one. It is exact, and
 // independent of order and grouping. It refuses snapshots of different layouts
-// and malformed ones.
+// and malformed ones. What only one of them has, such as the packed buckets of a
+// series that one loop alone recorded, is shared with it.
 func Merge(a ...*Snapshot) (*Snapshot, error) {
 	if len(a) == 0 {
 		return nil, errors.New("no snapshots to merge")
@@ -143,7 +157,11 @@ func Merge(a ...*Snapshot) (*Snapshot, error) {
 		}
 	}
 	out.Failures = merged.list(rows)
-	out.Log = encodePoints(points)
+	if len(a) == 1 && canonical(points) {
+		out.Log = a[0].Log
+	} else {
+		out.Log = encodePoints(points)
+	}
 	return out, nil
 }
 

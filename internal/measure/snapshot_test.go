@@ -211,6 +211,35 @@ func TestMergeLeavesItsInputsAlone(t *testing.T) {
 	})
 }
 
+func TestEndTellsWhatSnapshotTells(t *testing.T) {
+	l := testLayout(everyClaim()...)
+	rapid.Check(t, func(t *rapid.T) {
+		r := begin(l)
+		for _, e := range rapid.SliceOf(rapid.Custom(drawEvent)).Draw(t, "events") {
+			e.apply(r)
+		}
+		want := r.Snapshot()
+		if got := r.End(); !reflect.DeepEqual(got, want) {
+			t.Fatalf("the end of a recorder is not its snapshot:\n%s", cmp.Diff(want, got))
+		}
+	})
+}
+
+func TestLogOutOfOrderIsMadeCanonicalByAMerge(t *testing.T) {
+	late := point{row: 0, second: 7, requests: 1, filled: 1, packed: Pack(Bucket{700, 1})}
+	early := point{row: 0, second: 3, requests: 2, filled: 1, packed: Pack(Bucket{700, 2})}
+	s := NewRecorder(testLayout()).Snapshot()
+	s.Log = appendPoint(appendPoint(appendPoint(nil, &late), &early), &late)
+	merged, err := Merge(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late.requests, late.packed = 2, Pack(Bucket{700, 2})
+	if want := appendPoint(appendPoint(nil, &early), &late); string(merged.Log) != string(want) {
+		t.Errorf("log %x, want %x", merged.Log, want)
+	}
+}
+
 func TestMergeRefusesSnapshotsOfAnotherRun(t *testing.T) {
 	good := NewRecorder(testLayout(everyClaim()...)).Snapshot()
 	otherTimeout := testLayout(everyClaim()...)
