@@ -129,7 +129,7 @@ func suggestKey(key string, legal []string) string {
 	if near := expr.Nearest(key, legal); near != "" {
 		return "did you mean " + near + "?"
 	}
-	if ours := nearestKey(key, legal); ours != "" {
+	if ours := familiarKey(key, legal); ours != "" {
 		return "here it is called " + ours
 	}
 	return list(legal)
@@ -140,6 +140,11 @@ func nearestKey(key string, legal []string) string {
 	if near := expr.Nearest(key, legal); near != "" {
 		return near
 	}
+	return familiarKey(key, legal)
+}
+
+// familiarKey returns the legal key that does what another tool calls key, "" for none.
+func familiarKey(key string, legal []string) string {
 	if ours := familiar[key]; slices.Contains(legal, ours) {
 		return ours
 	}
