@@ -71,9 +71,9 @@ func residentBytes() (int64, error) {
 
 // The target lives in the same process, so what it needs counts as well, and
 // the collector lets the heap grow by the 24 MiB of the corpus itself: therefore
-// each group is measured from a beginning of its own. How
-// the requests end is another test's matter: here it depends on who comes first
-// to what all of them may hold.
+// each group is measured from a beginning of its own. How the requests end is
+// another test's matter: here it depends on who comes first to what all of them
+// may hold.
 func TestHostileCorpusTakesLittleMemory(t *testing.T) {
 	leaveNothing(t)
 	const claimed = 10 << 20
