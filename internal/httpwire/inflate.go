@@ -55,7 +55,7 @@ func Inflate[T ~string | ~[]byte](dst []byte, encoding T, body []byte, most int6
 	}
 	between := betweens.Get().(*[]byte)
 	defer func() {
-		if cap(*between) <= largest { // what a rare large one needed goes
+		if cap(*between) <= 1<<20 { // what a rare large one needed goes
 			betweens.Put(between)
 		}
 	}()

@@ -209,7 +209,7 @@ func (p *Parser) Header() []byte {
 // Body is the decoded body, if it was to be kept and the response is complete;
 // nil when empty. Borrowed: a part of the last fed bytes when the whole body
 // lay there in one piece, else a buffer of the parser's; valid until the next
-// Feed, Reset or Release. A body of over a megabyte is put together when it is
+// Feed, Reset or Release. A body of over 256 KiB is put together when it is
 // first asked for.
 func (p *Parser) Body() []byte {
 	switch {

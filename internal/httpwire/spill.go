@@ -26,15 +26,15 @@ type spill struct {
 
 // Buffers are pooled in sizes that grow by four, so that a buffer is never more
 // than four times what arrived and a connection with a small response does not
-// hold one that a large response left behind. The links of a chain are of one
-// of these sizes. Only a head can go beyond the largest, if Limits allow that.
+// hold one that a large response left behind. The links of a chain are of the
+// largest size, so that what many bodies of a middling length leave serves a few
+// long ones. Only a head can go beyond it, if Limits allow that.
 const (
 	smallest = 1 << 10
-	link     = 256 << 10
-	largest  = 1 << 20
+	largest  = 256 << 10
 )
 
-var spills [6]sync.Pool
+var spills [5]sync.Pool
 
 // wholes are free buffers for bodies in one piece. Each is borrowed from Body to
 // Release, which is not long, so there is work for a few. No sync.Pool: that
@@ -51,7 +51,8 @@ func borrowWhole(size int64) *[]byte {
 		return b
 	}
 	// Whole megabytes, so that the next one, of about the size, fits as well.
-	b := make([]byte, 0, (size+largest-1)/largest*largest)
+	const unit = 1 << 20
+	b := make([]byte, 0, (size+unit-1)/unit*unit)
 	return &b
 }
 
@@ -139,7 +140,7 @@ func (p *Parser) spillBody(b []byte) {
 	}
 	for s := p.spill; len(b) > 0; {
 		if s.last == nil || len(s.last.buf) == cap(s.last.buf) {
-			more := borrowSpill(link)
+			more := borrowSpill(largest)
 			if s.last == nil {
 				s.next = more
 			} else {

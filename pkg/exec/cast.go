@@ -235,11 +235,12 @@ func (c *cast) advance(now int64, expire func(i int32)) {
 		}
 		switch u := &c.users[i]; u.state {
 		case busy:
-			switch {
-			case u.deadline <= now:
+			switch deadline := u.start + c.plan.Layout.Timeout; {
+			case !u.flying: // its timer is an earlier request's
+			case deadline <= now:
 				expire(i)
-			case u.deadline < never: // of an earlier request
-				c.wheel.set(i, u.deadline)
+			default:
+				c.wheel.set(i, deadline)
 			}
 		case thinking:
 			at := c.wheel.nodes[i].at
@@ -285,7 +286,7 @@ func (c *cast) comeAndGo(now int64) {
 // phase finds the phase of an instant, and tells the recorder when a phase
 // began the first time it comes up. Nearly all instants lie in the span of the
 // one before.
-func (c *cast) phase(due int64) int32 {
+func (c *cast) phase(due int64) int16 {
 	list := c.line.spans.Load()
 	if h := &c.here; h.list == list && h.from <= due && due < h.to {
 		return h.phase
@@ -295,15 +296,15 @@ func (c *cast) phase(due int64) int32 {
 		c.rec.Origin(spans[c.seen].Phase, spans[c.seen].Start)
 	}
 	s := spanAt(spans, due)
-	c.here = here{list, s.Start, s.End, int32(s.Phase)}
-	return int32(s.Phase)
+	c.here = here{list, s.Start, s.End, int16(s.Phase)}
+	return int16(s.Phase)
 }
 
 // here is the span in which an instant was found last.
 type here struct {
 	list     *[]Span // that was looked at; a new decision makes a new list
 	from, to int64
-	phase    int32
+	phase    int16
 }
 
 // begin takes a request up: from here on it is issued, and ends in exactly one
@@ -317,8 +318,8 @@ func (c *cast) begin(i int32, now int64) bool {
 	}
 	c.rec.Issued(int(u.phase), u.call.step)
 	c.inFlight++
-	u.start, u.deadline = now, now+c.plan.Layout.Timeout
-	c.wheel.atMost(i, u.deadline)
+	u.start, u.flying = now, true
+	c.wheel.atMost(i, now+c.plan.Layout.Timeout)
 	return true
 }
 
@@ -411,7 +412,7 @@ func (c *cast) fail(i int32, t trip, o measure.Outcome, detail string) {
 // record makes the sample of a request that has ended.
 func (c *cast) record(i int32, t trip, o measure.Outcome) {
 	u := &c.users[i]
-	u.deadline = never // its timer stays, and says nothing when it fires
+	u.flying = false // its timer stays, and says nothing when it fires
 	c.inFlight--
 	lag := max(0, u.start-max(u.due, u.freed))
 	s := measure.Sample{

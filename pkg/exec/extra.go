@@ -2,6 +2,7 @@ package exec
 
 // extra is what only some users need, so that the others stay small.
 type extra struct {
+	began int64 // pace: when its last task was due
 	fresh int64 // refresh: when set-up was last done
 	jar   *jar  // nil: no cookies yet
 	hop   hop   // the redirect that is being followed

@@ -9,7 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,45 +21,38 @@ import (
 // mostGrown is how much a run may grow, whatever its target does.
 const mostGrown = 64 << 20
 
-// watchMemory gives back what the process has no use for, and begins to measure
-// how much more of it is resident; the function that it returns ends that, and
-// tells the most.
+// watchMemory gives back what the process has no use for, and measures until
+// the test ends how much more of it is resident; the function that it returns
+// tells the most so far.
 func watchMemory(t *testing.T) func() int64 {
 	t.Helper()
 	debug.FreeOSMemory()
-	before := resident(t)
-	stop, most := make(chan struct{}), make(chan int64)
+	before, err := residentBytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var most atomic.Int64
+	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(stopped)
 		ticker := time.NewTicker(2 * time.Millisecond)
 		defer ticker.Stop()
-		peak := int64(0)
 		for {
 			select {
 			case <-stop:
-				most <- peak
 				return
 			case <-ticker.C:
 			}
 			if now, err := residentBytes(); err == nil {
-				peak = max(peak, now-before)
+				most.Store(max(most.Load(), now-before))
 			}
 		}
 	}()
-	end := sync.OnceValue(func() int64 {
+	t.Cleanup(func() {
 		close(stop)
-		return <-most
+		<-stopped
 	})
-	t.Cleanup(func() { end() })
-	return end
-}
-
-func resident(t *testing.T) int64 {
-	t.Helper()
-	n, err := residentBytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return most.Load
 }
 
 // residentBytes reads VmRSS.
@@ -76,9 +69,11 @@ func residentBytes() (int64, error) {
 	return kib << 10, nil
 }
 
-// The target lives in the same process, so what it needs counts as well. How
-// the requests end is another test's matter: here it depends on who comes first
-// to what all of them may hold.
+// The target lives in the same process, so what it needs counts as well, and
+// the collector lets the heap grow by the 24 MiB of the corpus itself: therefore
+// each group is measured from a beginning of its own. How the requests end is
+// another test's matter: here it depends on who comes first to what all of them
+// may hold.
 func TestHostileCorpusTakesLittleMemory(t *testing.T) {
 	leaveNothing(t)
 	const claimed = 10 << 20

@@ -307,7 +307,7 @@ func (l *loop) carry(n int32, now int64) {
 // one, if any.
 func (l *loop) pass(n int32) {
 	if l.roster.per == spec.PerRequest {
-		l.disconnect(n)
+		l.abandon(n)
 	}
 	if _, ok := l.roster.giveBack(n); ok {
 		l.carry(n, l.now())
@@ -513,7 +513,7 @@ func (l *loop) complete(n int32, now int64, keep bool) {
 	}
 	c.state = standby
 	t := c.trip
-	if !keep || l.roster.per == spec.PerRequest {
+	if !keep {
 		// The response is borrowed from the loop's buffers, so it outlives the socket.
 		l.hangUp(c)
 	}
@@ -618,6 +618,17 @@ func (l *loop) expire(i int32) {
 	t := c.trip
 	l.disconnect(n)
 	l.end(n, t, measure.Timeout, detail)
+}
+
+// abandon closes a connection that has carried its only request. The answer is
+// whole, so a reset loses nothing, and leaves the port free: closed in order by
+// this side, it would be kept for a minute, and a few hundred requests a second
+// would use all of them up.
+func (l *loop) abandon(n int32) {
+	if c := &l.conns[n]; c.state != closed {
+		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	l.disconnect(n)
 }
 
 // disconnect closes a connection and forgets what it was doing.

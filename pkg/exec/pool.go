@@ -17,7 +17,7 @@ type waitingArrival struct {
 	key    expr.Key
 	number uint64
 	task   int32
-	phase  int32
+	phase  int16
 }
 
 func (f *fifo) push(a waitingArrival) {

@@ -77,7 +77,7 @@ func (c *cast) follow(i int32, t trip, r reply) bool {
 	c.rec.Planned(int(u.phase), k.step, 1)
 	u.due, u.freed = t.done, t.done
 	c.send(i, k)
-	u.on = int32(on)
+	u.on = int16(on)
 	u.more().hop = h
 	return true
 }

@@ -18,32 +18,32 @@ const (
 	apart                     // makes the requests of the run itself, and nothing else
 )
 
-// user is one virtual user. The driver keeps its connection under the same index.
+// user is one virtual user. There may be millions of them: what only some need
+// hangs off extra.
 type user struct {
 	id      int64
-	persona int32
-	number  int32 // within the persona, 0-based
-	state   userState
-	ready   bool // set-up succeeded
-	leaving bool // leaves when the task is done
-	recall  bool // is to come again, as soon as its on_stop is done
-	phase   int32
-	task    int32
-	step    int32
-	iter    uint32 // of its own rhythm; arrivals do not count here
 	arrival uint64 // the number of the arrival it serves plus one, 0: none
 	key     expr.Key
 	slots   []expr.Value
 	call    *call
 	extra   *extra // nil for most
-	on      int32  // target of the present request, as spec.Endpoint.On
 
-	began int64 // when its last task of its own rhythm was due
 	due   int64 // when the request ought to be sent
 	freed int64 // when the user became free for it
 	start int64 // when the loop took it up
-	// deadline is when the request in flight has to end; never: none is.
-	deadline int64
+
+	number  int32 // within the persona, 0-based
+	task    int32
+	iter    uint32 // of its own rhythm; arrivals do not count here
+	persona int16
+	phase   int16
+	step    int16
+	on      int16 // target of the present request, as spec.Endpoint.On
+	state   userState
+	ready   bool // set-up succeeded
+	leaving bool // leaves when the task is done
+	recall  bool // is to come again, as soon as its on_stop is done
+	flying  bool // a request is in flight
 }
 
 // The tasks that are not drawn.
@@ -85,7 +85,7 @@ func (c *cast) find(persona, number int) int32 {
 	}
 	i := int32(len(c.users))
 	own[number] = i + 1
-	c.add(user{id: c.plan.userID(persona, number), persona: int32(persona), number: int32(number)})
+	c.add(user{id: c.plan.userID(persona, number), persona: int16(persona), number: int32(number)})
 	u := &c.users[i]
 	for _, s := range c.shared.saved {
 		u.slots[s.slot] = s.value
@@ -104,7 +104,7 @@ func (c *cast) add(u user) {
 		}
 		u.slots, c.arena = c.arena[:n:n], c.arena[n:]
 	}
-	u.key, u.deadline = expr.NewKey(c.plan.Seed, 0, uint64(u.id), 0), never
+	u.key = expr.NewKey(c.plan.Seed, 0, uint64(u.id), 0)
 	c.users = append(c.users, u)
 	c.wheel.grow(len(c.users))
 }
@@ -200,7 +200,7 @@ func (c *cast) skips(u *user, k *call, now int64) bool {
 
 func (c *cast) send(i int32, k *call) {
 	u := &c.users[i]
-	u.state, u.call, u.on = busy, k, int32(k.on)
+	u.state, u.call, u.on = busy, k, int16(k.on)
 	c.outbox = append(c.outbox, i)
 }
 
@@ -306,7 +306,7 @@ const failureFloor = 1_000_000
 // goes on at once, and does not catch up.
 func (c *cast) rest(u *user, now int64) int64 {
 	if pace := c.plan.personas[u.persona].pace; pace > 0 {
-		return max(now, u.began+pace)
+		return max(now, u.more().began+pace)
 	}
 	return now + c.think(u)
 }
@@ -341,7 +341,9 @@ func (c *cast) startTask(i int32, due int64) {
 	}
 	u.iter++
 	u.arrival = 0
-	u.began = due
+	if c.plan.personas[u.persona].pace > 0 {
+		u.more().began = due
+	}
 	u.key = expr.NewKey(c.plan.Seed, 0, uint64(u.id), uint64(u.iter))
 	u.task, u.step, u.call = c.drawTask(int(u.persona), u.key), 0, nil
 	u.due, u.freed = due, due
