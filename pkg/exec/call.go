@@ -102,7 +102,7 @@ func hostField(t *spec.Target) string {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	if t.Port == 80 {
+	if t.Port == 80 && t.Scheme != "https" || t.Port == 443 && t.Scheme == "https" {
 		return host
 	}
 	return host + ":" + strconv.Itoa(t.Port)

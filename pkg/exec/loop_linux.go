@@ -1,8 +1,6 @@
 package exec
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"runtime"
 	"sync/atomic"
@@ -14,9 +12,6 @@ import (
 	"tollgate/internal/httpwire"
 	"tollgate/internal/measure"
 )
-
-// driverName names the driver in results.
-const driverName = "loop"
 
 // loop drives a cast over clear HTTP/1.1 with one epoll instance and one
 // thread: two system calls a request and a shared wait, no goroutine, no lock
@@ -72,21 +67,11 @@ type conn struct {
 	held       int64  // bytes that the parser keeps
 }
 
-const (
-	readBuffer = 64 << 10
-	// longestWait bounds a wait, so that calls from other goroutines and the
-	// garbage collector are served soon: 5 ms.
-	longestWait = int64(5 * time.Millisecond)
-	// readsPerTurn bounds what one peer may send before the others have their
-	// turn again.
-	readsPerTurn = 4
-	// eventsPerLook is after how many events timers are looked at again.
-	eventsPerLook = 32
-	// keptBodies bounds the bodies that all loops together hold for checks and
-	// saves while they arrive: 24 MiB, or 32 KiB for each user where that is more.
-	keptBodies = 24 << 20
-	keptByUser = 32 << 10
-)
+// eventsPerLook is after how many events timers are looked at again.
+const eventsPerLook = 32
+
+// loopHere makes loops on this system.
+var loopHere newDriver = newLoop
 
 func newLoop(c *cast, target netip.AddrPort, zero time.Time) (driver, error) {
 	p, err := newPoller()
@@ -177,7 +162,7 @@ func (l *loop) close() {
 		if c := &l.conns[i]; c.state == connecting || c.state == sending || c.state == waiting {
 			c.trip.done = now
 			l.disconnect(int32(i))
-			l.fail(int32(i), c.trip, measure.Aborted, "in flight when the run ended")
+			l.fail(int32(i), c.trip, measure.Aborted, inFlightAtEnd)
 		} else {
 			l.disconnect(int32(i))
 		}
@@ -380,10 +365,6 @@ func (l *loop) read(i int32) {
 	}
 }
 
-// errTooMuchHeld is the fault of a body that came when all others together held
-// what may be held.
-var errTooMuchHeld = fmt.Errorf("%w: the bodies under way are more than may be held at once", httpwire.ErrTooLarge)
-
 // keep accounts for what the parser holds of an incomplete response; false when
 // that is more than may be held.
 func (l *loop) keep(c *conn) bool {
@@ -442,13 +423,7 @@ func (l *loop) endOfStream(i int32) {
 func (l *loop) spoiled(i int32, err error, now int64) {
 	c := &l.conns[i]
 	c.trip.done = now
-	outcome := measure.Protocol
-	switch {
-	case errors.Is(err, httpwire.ErrTooLarge):
-		outcome = measure.TooLarge
-	case errors.Is(err, httpwire.ErrEarlyClose), errors.Is(err, httpwire.ErrTruncated):
-		outcome = measure.Reset
-	}
+	outcome := parseOutcome(err)
 	l.disconnect(i)
 	l.fail(i, c.trip, outcome, err.Error())
 }
@@ -478,16 +453,6 @@ func (l *loop) broke(i int32, err error, dialing bool) {
 	l.fail(i, c.trip, outcome, err.Error())
 }
 
-// ownFault reports whether an error says that this machine ran out of
-// something: that is never the target's fault.
-func ownFault(err error) bool {
-	switch err {
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.ENOSPC:
-		return true
-	}
-	return false
-}
-
 // expire ends a request at its deadline, unless its answer is there and was only
 // not read yet: then the loop was late, and not the target.
 func (l *loop) expire(i int32) {
@@ -498,12 +463,12 @@ func (l *loop) expire(i int32) {
 	}
 	c := &l.conns[i]
 	c.trip.done = l.now()
-	detail := "no complete response within the timeout"
+	over := errNoResponse
 	if c.state == connecting {
-		detail = "no connection within the timeout"
+		over = errNoConnection
 	}
 	l.disconnect(i)
-	l.fail(i, c.trip, measure.Timeout, detail)
+	l.fail(i, c.trip, measure.Timeout, over.Error())
 }
 
 // disconnect closes a connection and forgets what it was doing.

@@ -1,0 +1,344 @@
+package exec
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tollgate/internal/measure"
+)
+
+// connDriver drives a cast over any connection that Go can make, on any system.
+// One goroutine, the loop, turns the cast and owns all that is here. A request
+// in flight has one more, which waits for the target and posts what became of
+// it; idle users have none, they stay in the cast's timer wheel.
+type connDriver struct {
+	*cast
+	dialer *dialer
+	to     netip.AddrPort
+	zero   time.Time
+
+	lines   []line
+	spare   []*ride
+	scratch []byte // for bodies being rendered
+	budget  budget
+	flying  int   // rides that have not come back, given up ones included
+	late    int64 // by how much the loop's last turn came late
+
+	back   chan *ride
+	asked  chan func()
+	ended  chan struct{}
+	ending bool
+	closes sync.WaitGroup // goroutines that close connections
+}
+
+// line is a connection by its number, or the want of one. For now the number is
+// that of its user.
+type line struct {
+	wire *wire // nil: none, or the ride has it
+	ride *ride // nil: no request under way
+}
+
+// ride is an exchange on its way: the loop's until its goroutine begins, and
+// again when it has come back.
+type ride struct {
+	exchange
+	line  int32
+	wire  *wire // to go by if it is still good; when it comes back, the one to keep
+	own   []byte
+	fly   func()
+	taken int64 // when the loop took the request up
+	slow  int64 // how long after that its goroutine began
+	cut   bool  // its time is over
+	lost  bool  // nobody waits for it any more
+	crash error
+	by    atomic.Pointer[wire] // what it is using
+}
+
+const (
+	// lastLook is how long after its deadline a request may still find its answer
+	// lying there unread, before it is given up without it: 50 ms.
+	lastLook = int64(50 * time.Millisecond)
+	// keptRequest is up to which size a buffer of a request is kept for the next.
+	keptRequest = 64 << 10
+)
+
+func newConn(c *cast, to netip.AddrPort, zero time.Time) (driver, error) {
+	dial, err := newDialer(&c.plan.Spec.Target, zero)
+	if err != nil {
+		return nil, err
+	}
+	return &connDriver{
+		cast: c, dialer: dial, to: to, zero: zero,
+		back: make(chan *ride, 256), asked: make(chan func()), ended: make(chan struct{}),
+	}, nil
+}
+
+func (d *connDriver) now() int64 { return int64(time.Since(d.zero)) }
+
+func (d *connDriver) discard() {}
+
+// do runs f on the loop's goroutine and waits for it; after the loop has ended,
+// at once.
+func (d *connDriver) do(f func()) {
+	done := make(chan struct{})
+	select {
+	case d.asked <- func() { f(); close(done) }:
+		select {
+		case <-done:
+		case <-d.ended: // f has panicked
+		}
+	case <-d.ended:
+		f()
+	}
+}
+
+// run turns until stop is set.
+func (d *connDriver) run(stop *atomic.Bool) {
+	defer close(d.ended)
+	defer d.close()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	due := d.now()
+	for !stop.Load() {
+		now := d.now()
+		// Where the loop came late, so did what waits beside it: they share the
+		// processors. When an answer came is not known closer than that.
+		d.late = max(0, now-due)
+		d.collect()
+		d.advance(now, d.expire)
+		d.flush()
+		now = d.now()
+		wait := min(max(d.next()-now, 0), longestWait)
+		due = now + wait
+		timer.Reset(time.Duration(wait))
+		select {
+		case x := <-d.back:
+			d.settle(x)
+			due = d.now()
+		case f := <-d.asked:
+			f()
+			due = d.now()
+		case <-timer.C:
+		}
+		d.flush()
+	}
+}
+
+// collect settles all that has come back.
+func (d *connDriver) collect() {
+	for {
+		select {
+		case x := <-d.back:
+			d.settle(x)
+		default:
+			return
+		}
+	}
+}
+
+// flush carries out what the cast decided: hang-ups first, so that a user that
+// left and came again begins with a connection of its own.
+func (d *connDriver) flush() {
+	for k := 0; k < len(d.outbox) || len(d.hangup) > 0; {
+		for _, i := range d.hangup {
+			if int(i) < len(d.lines) && d.lines[i].wire != nil {
+				d.hangUp(d.lines[i].wire)
+				d.lines[i].wire = nil
+			}
+		}
+		d.hangup = d.hangup[:0]
+		if k < len(d.outbox) {
+			d.start(d.outbox[k]) // may queue more
+			k++
+		}
+	}
+	d.outbox = d.outbox[:0]
+}
+
+// hangUp closes a connection: beside whoever asks for it if that may take a
+// moment.
+func (d *connDriver) hangUp(w *wire) {
+	if w.clear() {
+		w.close()
+		return
+	}
+	d.closes.Go(w.close)
+}
+
+// start takes a user's request up. It is rendered here, before its connection is
+// there, because nobody but the loop may touch a user.
+func (d *connDriver) start(i int32) {
+	now := d.now()
+	if !d.begin(i, now) {
+		return
+	}
+	for int(i) >= len(d.lines) {
+		d.lines = append(d.lines, line{})
+		d.budget.most.Store(max(keptBodies/int64(d.loops), int64(len(d.lines))*keptByUser))
+	}
+	x := d.take()
+	k := d.users[i].call
+	text, scratch, err := d.render(i, now, x.own[:0], d.scratch)
+	d.scratch = scratch
+	if err != nil {
+		// Nothing was sent: the connection stays good.
+		d.spare = append(d.spare, x)
+		d.fail(i, trip{done: now}, measure.Check, err.Error())
+		return
+	}
+	if k.static == nil || len(k.values) > 0 {
+		x.own = text
+	}
+	x.request, x.head, x.keepHeader, x.keepBody = text, k.head, k.keepHeader, k.keepBody
+	l := &d.lines[i]
+	x.line, x.wire, x.taken = i, l.wire, now
+	l.wire, l.ride = nil, x
+	d.flying++
+	go x.fly()
+}
+
+// take returns a ride that is not under way.
+func (d *connDriver) take() *ride {
+	if n := len(d.spare); n > 0 {
+		x := d.spare[n-1]
+		d.spare = d.spare[:n-1]
+		return x
+	}
+	x := &ride{}
+	x.zero, x.budget = d.zero, &d.budget
+	x.fly = func() { d.carry(x) }
+	return x
+}
+
+// carry is a ride's goroutine.
+func (d *connDriver) carry(x *ride) {
+	defer func() {
+		if r := recover(); r != nil {
+			x.crash = fmt.Errorf("a request's goroutine: %v\n%s", r, debug.Stack())
+		}
+		d.back <- x
+	}()
+	x.slow = x.now() - x.taken
+	w := x.wire
+	x.wire = nil
+	if w != nil && !w.alive() {
+		d.hangUp(w)
+		w = nil
+	}
+	for tries := 0; ; tries++ {
+		x.reused.Store(w != nil)
+		if w == nil {
+			if w = x.dials(d.dialer, d.to); w == nil {
+				return
+			}
+		}
+		x.by.Store(w)
+		if w.roundTrip(&x.exchange); !x.unsent || tries > 0 {
+			break
+		}
+		// The connection ended between the look at it and the request, before a
+		// byte of that was written.
+		d.hangUp(w)
+		w = nil
+		x.reset()
+	}
+	if !x.reusable {
+		d.hangUp(w)
+		return
+	}
+	x.wire = w
+}
+
+// settle ends a request whose ride has come back.
+func (d *connDriver) settle(x *ride) {
+	d.flying--
+	if x.crash != nil && !d.ending {
+		panic(x.crash)
+	}
+	if x.lost {
+		if x.wire != nil {
+			d.hangUp(x.wire)
+		}
+		d.giveBack(x)
+		return
+	}
+	l := &d.lines[x.line]
+	l.ride, l.wire = nil, x.wire
+	t := x.trip()
+	t.done = x.end
+	t.late = max(x.late, x.slow, d.late, d.now()-x.end)
+	if x.err != nil {
+		d.fail(x.line, t, x.outcome, x.detail)
+	} else {
+		d.done(x.line, t, x.reply)
+	}
+	d.giveBack(x)
+}
+
+func (d *connDriver) giveBack(x *ride) {
+	x.recycle()
+	x.reset()
+	x.request, x.wire, x.cut, x.lost = nil, nil, false, false
+	x.by.Store(nil)
+	if cap(x.own) > keptRequest {
+		x.own = nil
+	}
+	d.spare = append(d.spare, x)
+}
+
+// expire ends a request at its deadline, unless its answer is there and was only
+// not read yet: its goroutine has a last look. If not even that comes back, it
+// is given up.
+func (d *connDriver) expire(i int32) {
+	x := d.lines[i].ride
+	if !x.cut {
+		x.cut = true
+		d.wheel.set(i, d.now()+lastLook)
+		x.cancel()
+		return
+	}
+	over := errNoResponse
+	if x.by.Load() == nil {
+		over = errNoConnection
+	}
+	d.giveUp(i, measure.Timeout, over.Error())
+}
+
+// giveUp ends a request whose ride is still out.
+func (d *connDriver) giveUp(i int32, o measure.Outcome, detail string) {
+	l := &d.lines[i]
+	x := l.ride
+	l.ride, x.lost = nil, true
+	t := x.trip()
+	t.done = d.now()
+	x.cancel()
+	if w := x.by.Load(); w != nil {
+		w.kill()
+	}
+	d.fail(i, t, o, detail)
+}
+
+// close ends what is in flight as aborted, and waits for every goroutine.
+func (d *connDriver) close() {
+	d.ending = true
+	d.collect()
+	for i := range d.lines {
+		l := &d.lines[i]
+		if l.ride != nil {
+			d.giveUp(int32(i), measure.Aborted, inFlightAtEnd)
+		}
+		if l.wire != nil {
+			d.hangUp(l.wire)
+			l.wire = nil
+		}
+	}
+	for d.flying > 0 {
+		d.settle(<-d.back)
+	}
+	d.closes.Wait()
+	d.outbox, d.hangup = d.outbox[:0], d.hangup[:0]
+}
