@@ -23,7 +23,8 @@ type connDriver struct {
 
 	lines   []line
 	spare   []*ride
-	scratch []byte // for bodies being rendered
+	out     []byte // the request being rendered
+	scratch []byte // its body
 	budget  budget
 	flying  int   // rides that have not come back, given up ones included
 	late    int64 // by how much the loop's last turn came late
@@ -182,7 +183,7 @@ func (d *connDriver) start(i int32) {
 	}
 	x := d.take()
 	k := d.users[i].call
-	text, scratch, err := d.render(i, now, x.own[:0], d.scratch)
+	text, scratch, err := d.render(i, now, d.out[:0], d.scratch)
 	d.scratch = scratch
 	if err != nil {
 		// Nothing was sent: the connection stays good.
@@ -191,7 +192,9 @@ func (d *connDriver) start(i int32) {
 		return
 	}
 	if k.static == nil || len(k.values) > 0 {
-		x.own = text
+		d.out = text
+		x.own = append(x.own[:0], text...)
+		text = x.own
 	}
 	x.request, x.head, x.keepHeader, x.keepBody = text, k.head, k.keepHeader, k.keepBody
 	l := &d.lines[i]

@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,7 +24,10 @@ import (
 	"tollgate/pkg/spec"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // net/http's HTTP/2 reports what hostile targets do
+	goleak.VerifyTestMain(m)
+}
 
 // runAgainst runs a spec's text against a listener's address on real sockets.
 func runAgainst(t testing.TB, ctx context.Context, addr, text string, loops int) *Result {
@@ -40,7 +46,7 @@ func runAgainst(t testing.TB, ctx context.Context, addr, text string, loops int)
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Run(ctx, p, RunOptions{Target: to, Loops: loops, RunID: "test"})
+	r, err := Run(ctx, p, RunOptions{Target: to, Loops: loops, RunID: "test", Driver: os.Getenv("TRYDRIVER")})
 	if err != nil {
 		t.Fatal(err)
 	}

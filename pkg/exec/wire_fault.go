@@ -129,7 +129,7 @@ var (
 //	          because what we sent is not, in its eyes
 //	too_large a header over the limit
 //	timeout   our own doing
-func (s *session) failure(err error) *failure {
+func (s *session) failure(err error, x *exchange) *failure {
 	var stream streamError
 	switch {
 	case errors.Is(err, httpwire.ErrInformational):
@@ -163,6 +163,13 @@ func (s *session) failure(err error) *failure {
 		return &failure{measure.Reset, errGoAway}
 	case strings.HasPrefix(t, textUnusable), strings.HasPrefix(t, textClosed), strings.HasPrefix(t, textUnmade),
 		strings.HasPrefix(t, textForced), strings.HasPrefix(t, textLost), errors.Is(err, net.ErrClosed):
+		select {
+		case <-s.pipe.gone: // why it was closed is what came last
+			if f := lostFailure(s.pipe.fault); f.outcome == measure.TLS {
+				return f
+			}
+		default:
+		}
 		return &failure{measure.Reset, errClosedTwo}
 	case errors.As(err, &errno), errors.Is(err, os.ErrDeadlineExceeded):
 		return &failure{measure.Reset, err}
@@ -171,6 +178,9 @@ func (s *session) failure(err error) *failure {
 			return &failure{measure.Protocol, errors.New("the HTTP/2 response is shorter than its content-length")}
 		}
 		return &failure{measure.Reset, httpwire.ErrTruncated}
+	case strings.HasPrefix(t, textConnError) && x.first.Load() == 0 && s.pipe.in.Load() > mostHeader/2:
+		// So net/http ends a header that is far over its limit; it does not say so.
+		return &failure{measure.TooLarge, httpwire.ErrHeaderTooLarge}
 	case strings.Contains(t, textInterims):
 		return &failure{measure.TooLarge, httpwire.ErrHeaderTooLarge}
 	}

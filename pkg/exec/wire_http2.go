@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tollgate/internal/httpwire"
 	"tollgate/internal/measure"
@@ -55,17 +56,27 @@ type session struct {
 
 // beginHTTP2 sends the preface. It does not wait for the peer's.
 func (w *wire) beginHTTP2(ctx context.Context, maker *http.Transport) error {
-	s := &session{pipe: &pipe{Conn: w.conn, wire: w}}
+	s := &session{pipe: &pipe{Conn: w.conn, wire: w, gone: make(chan struct{})}}
 	stop := context.AfterFunc(ctx, func() { _ = w.raw.Close() }) // a write does not look at ctx
 	defer stop()
 	var err error
 	s.conn, err = maker.NewClientConn(context.WithValue(ctx, connKey{}, net.Conn(s.pipe)), "http", w.raw.RemoteAddr().String())
 	if err != nil {
+		if w.secure != nil { // nobody reads yet, and the reason may lie there
+			_ = w.raw.SetReadDeadline(time.Now().Add(lastWords))
+			if _, why := w.secure.Read(make([]byte, 1)); why != nil && lostFailure(why).outcome == measure.TLS {
+				return why
+			}
+		}
 		return err
 	}
 	w.h2 = s
 	return nil
 }
+
+// lastWords is how long a write that failed waits for what the peer said last,
+// such as that it does not like our certificate: 20 ms.
+const lastWords = 20 * time.Millisecond
 
 // usable reports whether the connection may carry a request now.
 func (s *session) usable() bool { return s.conn.Err() == nil && s.conn.Available() > 0 }
@@ -79,12 +90,18 @@ type pipe struct {
 	wire        *wire
 	in, out     atomic.Int64 // bytes that no exchange has accounted for yet
 	read, wrote atomic.Int64 // when the last read returned, and the last write began
+	gone        chan struct{}
+	fault       error // of the read that was the last, once gone is closed
 }
 
 func (p *pipe) Read(b []byte) (int, error) {
 	n, err := p.Conn.Read(b)
 	p.read.Store(p.wire.now())
 	p.in.Add(int64(n))
+	if err != nil && p.fault == nil { // HTTP/2 has one reader, which ends with the first error
+		p.fault = err
+		close(p.gone)
+	}
 	return n, err
 }
 
@@ -92,6 +109,18 @@ func (p *pipe) Write(b []byte) (int, error) {
 	p.wrote.Store(p.wire.now())
 	n, err := p.Conn.Write(b)
 	p.out.Add(int64(n))
+	if err == nil {
+		return n, nil
+	}
+	timer := time.NewTimer(lastWords)
+	defer timer.Stop()
+	select {
+	case <-p.gone:
+		if p.fault != io.EOF {
+			err = p.fault
+		}
+	case <-timer.C:
+	}
 	return n, err
 }
 
@@ -291,8 +320,8 @@ func (s *session) exchange2(ctx context.Context, x *exchange) (clean bool) {
 	}
 	res, err := s.conn.RoundTrip(r)
 	if err != nil {
-		x.unsent = x.sent.Load() == 0 && unusable(err) && !x.wasCancelled()
-		x.failsBy(s.failure(err))
+		x.failsBy(s.failure(err, x))
+		x.unsent = x.outcome == measure.Reset && x.sent.Load() == 0 && unusable(err)
 		x.reusable = s.survives(x, seen)
 		return false
 	}
@@ -337,7 +366,7 @@ func (s *session) exchange2(ctx context.Context, x *exchange) (clean bool) {
 			}
 			return true
 		}
-		x.failsBy(s.failure(err))
+		x.failsBy(s.failure(err, x))
 		x.reusable = s.survives(x, seen)
 		return false
 	}
