@@ -614,6 +614,8 @@ func TestHandshakeThatHangsEndsAtTheDeadline(t *testing.T) {
 		mu.Unlock()
 	})
 	defer func() {
+		mu.Lock()
+		defer mu.Unlock()
 		for _, c := range open {
 			c.Close()
 		}

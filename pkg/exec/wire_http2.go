@@ -141,7 +141,7 @@ type form2 struct {
 	header  http.Header
 	values  []string
 	url     url.URL
-	body    upload
+	body    *upload // a new one for each request: HTTP/2 may close it late
 
 	mu sync.Mutex
 	x  *exchange // nil: the exchange is over, and what HTTP/2 still reports is too late
@@ -238,8 +238,8 @@ func (f *form2) ask(ctx context.Context, request []byte, scheme string) (*http.R
 		f.header["User-Agent"] = noUserAgent
 	}
 	if body := request[end+4:]; len(body) > 0 {
-		f.body.left, f.body.closed = body, false
-		r.Body, r.ContentLength = &f.body, int64(len(body))
+		f.body = &upload{left: body}
+		r.Body, r.ContentLength = f.body, int64(len(body))
 	}
 	return r.WithContext(httptrace.WithClientTrace(ctx, &f.trace)), nil
 }
@@ -302,7 +302,10 @@ func (s *session) roundTrip(x *exchange) {
 	x.cancelsBy(nil)
 	cancel()
 	f.serve(nil)
-	_ = f.body.Close()
+	if f.body != nil {
+		_ = f.body.Close()
+		f.body = nil
+	}
 	if !clean {
 		x.two = nil // HTTP/2 may look at the request for a while
 	}
