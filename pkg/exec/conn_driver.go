@@ -26,7 +26,8 @@ type connDriver struct {
 	out     []byte // the request being rendered
 	scratch []byte // its body
 	budget  budget
-	flying  int   // rides that have not come back, given up ones included
+	flying  int // rides that have not come back, given up ones included
+	alarm   *alarm
 	late    int64 // by how much the loop's last turn came late
 
 	back   chan *ride
@@ -72,15 +73,27 @@ func newConn(c *cast, to netip.AddrPort, zero time.Time) (driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connDriver{
-		cast: c, dialer: dial, to: to, zero: zero,
+	alarm, err := newAlarm()
+	if err != nil {
+		return nil, err
+	}
+	d := &connDriver{
+		alarm: alarm, cast: c, dialer: dial, to: to, zero: zero,
 		back: make(chan *ride, 256), asked: make(chan func()), ended: make(chan struct{}),
-	}, nil
+	}
+	d.bound()
+	return d, nil
+}
+
+// bound sets how much of bodies may be held at once.
+func (d *connDriver) bound() {
+	d.budget.most.Store(max(keptBodies/int64(d.loops), int64(len(d.lines))*keptByUser))
 }
 
 func (d *connDriver) now() int64 { return int64(time.Since(d.zero)) }
 
-func (d *connDriver) discard() {}
+// discard gives back what a driver that never ran holds.
+func (d *connDriver) discard() { d.alarm.close() }
 
 // do runs f on the loop's goroutine and waits for it; after the loop has ended,
 // at once.
@@ -101,9 +114,7 @@ func (d *connDriver) do(f func()) {
 func (d *connDriver) run(stop *atomic.Bool) {
 	defer close(d.ended)
 	defer d.close()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	due := d.now()
+	due, armed := d.now(), int64(0)
 	for !stop.Load() {
 		now := d.now()
 		// Where the loop came late, so did what waits beside it: they share the
@@ -115,7 +126,10 @@ func (d *connDriver) run(stop *atomic.Bool) {
 		now = d.now()
 		wait := min(max(d.next()-now, 0), longestWait)
 		due = now + wait
-		timer.Reset(time.Duration(wait))
+		if armed <= now || due < armed {
+			d.alarm.set(wait)
+			armed = due
+		}
 		select {
 		case x := <-d.back:
 			d.settle(x)
@@ -123,7 +137,7 @@ func (d *connDriver) run(stop *atomic.Bool) {
 		case f := <-d.asked:
 			f()
 			due = d.now()
-		case <-timer.C:
+		case <-d.alarm.rings: // perhaps early, for an instant that mattered before
 		}
 		d.flush()
 	}
@@ -179,7 +193,7 @@ func (d *connDriver) start(i int32) {
 	}
 	for int(i) >= len(d.lines) {
 		d.lines = append(d.lines, line{})
-		d.budget.most.Store(max(keptBodies/int64(d.loops), int64(len(d.lines))*keptByUser))
+		d.bound()
 	}
 	x := d.take()
 	k := d.users[i].call
@@ -343,5 +357,6 @@ func (d *connDriver) close() {
 		d.settle(<-d.back)
 	}
 	d.closes.Wait()
+	d.alarm.close()
 	d.outbox, d.hangup = d.outbox[:0], d.hangup[:0]
 }

@@ -29,6 +29,13 @@ const (
 	driverConn = "conn" // everything, everywhere
 )
 
+// DriverOf names the driver that would carry the load of a spec: the one that is
+// asked for, if it can (see RunOptions.Driver), or the one that fits.
+func DriverOf(s *spec.Spec, name string) (string, error) {
+	_, name, err := drive(s, name)
+	return name, err
+}
+
 // drive chooses the driver for a spec: by name, or the loop wherever it serves.
 func drive(s *spec.Spec, name string) (newDriver, string, error) {
 	why := ""

@@ -249,6 +249,16 @@ func descriptors(t *testing.T) int {
 	return len(list)
 }
 
+// byFirst sums the ledger's requests by the first element of their paths.
+func byFirst(l demo.RawLedger) map[string]uint64 {
+	sums := map[string]uint64{}
+	for path, n := range l.Paths {
+		first, _, _ := strings.Cut(path[1:], "/")
+		sums[first] += n
+	}
+	return sums
+}
+
 // canned are the malformed responses made by hand.
 func canned(t testing.TB) []demo.Canned {
 	t.Helper()

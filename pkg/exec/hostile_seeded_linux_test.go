@@ -229,16 +229,6 @@ func partings() (names, requests []string) {
 	return names, requests
 }
 
-// byFirst sums the ledger's requests by the first element of their paths.
-func byFirst(l demo.RawLedger) map[string]uint64 {
-	sums := map[string]uint64{}
-	for path, n := range l.Paths {
-		first, _, _ := strings.Cut(path[1:], "/")
-		sums[first] += n
-	}
-	return sums
-}
-
 func TestKeepAliveRaceLosesOnlyWhatItMust(t *testing.T) {
 	overDrivers(t, keepAliveRaceLosesOnlyWhatItMust)
 }
