@@ -28,7 +28,9 @@ type connDriver struct {
 	budget  budget
 	flying  int // rides that have not come back, given up ones included
 	alarm   *alarm
-	late    int64 // by how much the loop's last turn came late
+	begun   []int32 // requests that are taken up and not sent off
+	turned  int64   // when all that was due was done last
+	late    int64   // by how much the loop's last turn came late
 
 	back   chan *ride
 	asked  chan func()
@@ -61,6 +63,9 @@ type ride struct {
 }
 
 const (
+	// longestTurn is how long requests are taken up before timers are looked at
+	// again: 2 ms.
+	longestTurn = int64(2 * time.Millisecond)
 	// lastLook is how long after its deadline a request may still find its answer
 	// lying there unread, before it is given up without it: 50 ms.
 	lastLook = int64(50 * time.Millisecond)
@@ -120,9 +125,7 @@ func (d *connDriver) run(stop *atomic.Bool) {
 		// Where the loop came late, so did what waits beside it: they share the
 		// processors. When an answer came is not known closer than that.
 		d.late = max(0, now-due)
-		d.collect()
-		d.advance(now, d.expire)
-		d.flush()
+		d.turn(now)
 		now = d.now()
 		wait := min(max(d.next()-now, 0), longestWait)
 		due = now + wait
@@ -135,12 +138,21 @@ func (d *connDriver) run(stop *atomic.Bool) {
 			d.settle(x)
 			due = d.now()
 		case f := <-d.asked:
-			f()
 			due = d.now()
+			d.turn(due) // who asks is to see what is, not what was
+			f()
 		case <-d.alarm.rings: // perhaps early, for an instant that mattered before
 		}
 		d.flush()
 	}
+}
+
+// turn does all that is due.
+func (d *connDriver) turn(now int64) {
+	d.turned = now
+	d.collect()
+	d.advance(now, d.expire)
+	d.flush()
 }
 
 // collect settles all that has come back.
@@ -158,7 +170,7 @@ func (d *connDriver) collect() {
 // flush carries out what the cast decided: hang-ups first, so that a user that
 // left and came again begins with a connection of its own.
 func (d *connDriver) flush() {
-	for k := 0; k < len(d.outbox) || len(d.hangup) > 0; {
+	for len(d.outbox) > 0 || len(d.hangup) > 0 {
 		for _, i := range d.hangup {
 			if int(i) < len(d.lines) && d.lines[i].wire != nil {
 				d.hangUp(d.lines[i].wire)
@@ -166,12 +178,25 @@ func (d *connDriver) flush() {
 			}
 		}
 		d.hangup = d.hangup[:0]
-		if k < len(d.outbox) {
-			d.start(d.outbox[k]) // may queue more
-			k++
+		// All are taken up before the first is rendered, so that none waits
+		// uncounted for the large body of another.
+		now := d.now()
+		d.begun = d.begun[:0]
+		for _, i := range d.outbox {
+			if d.begin(i, now) {
+				d.begun = append(d.begun, i)
+			}
+		}
+		d.outbox = d.outbox[:0]
+		for _, i := range d.begun {
+			d.start(i, now) // may queue more
+		}
+		if now := d.now(); now-d.turned > longestTurn { // nor does what is due meanwhile
+			d.turned = now
+			d.collect()
+			d.advance(now, d.expire)
 		}
 	}
-	d.outbox = d.outbox[:0]
 }
 
 // hangUp closes a connection: beside whoever asks for it if that may take a
@@ -184,25 +209,22 @@ func (d *connDriver) hangUp(w *wire) {
 	d.closes.Go(w.close)
 }
 
-// start takes a user's request up. It is rendered here, before its connection is
-// there, because nobody but the loop may touch a user.
-func (d *connDriver) start(i int32) {
-	now := d.now()
-	if !d.begin(i, now) {
-		return
-	}
+// start sends a request off that was taken up at the given instant. It is
+// rendered here, before its connection is there, because nobody but the loop may
+// touch a user.
+func (d *connDriver) start(i int32, taken int64) {
 	for int(i) >= len(d.lines) {
 		d.lines = append(d.lines, line{})
 		d.bound()
 	}
 	x := d.take()
 	k := d.users[i].call
-	text, scratch, err := d.render(i, now, d.out[:0], d.scratch)
+	text, scratch, err := d.render(i, taken, d.out[:0], d.scratch)
 	d.scratch = scratch
 	if err != nil {
 		// Nothing was sent: the connection stays good.
 		d.spare = append(d.spare, x)
-		d.fail(i, trip{done: now}, measure.Check, err.Error())
+		d.fail(i, trip{done: d.now()}, measure.Check, err.Error())
 		return
 	}
 	if k.static == nil || len(k.values) > 0 {
@@ -212,7 +234,7 @@ func (d *connDriver) start(i int32) {
 	}
 	x.request, x.head, x.keepHeader, x.keepBody = text, k.head, k.keepHeader, k.keepBody
 	l := &d.lines[i]
-	x.line, x.wire, x.taken = i, l.wire, now
+	x.line, x.wire, x.taken = i, l.wire, taken
 	l.wire, l.ride = nil, x
 	d.flying++
 	go x.fly()
