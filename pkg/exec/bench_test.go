@@ -89,6 +89,7 @@ func benchmarkConn(b *testing.B, start func(testing.TB, http.Handler) (string, f
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer d.discard()
 	c := d.(*connDriver)
 	x := c.take()
 	text := []byte("GET /a HTTP/1.1\r\nHost: " + addr + "\r\nUser-Agent: tollgate\r\nAccept: */*\r\n\r\n")
