@@ -25,8 +25,10 @@ race-ready:
 format: ## fail on Go files that gofmt would change
 	@changed="$$(gofmt -l .)"; test -z "$$changed" || { echo "not formatted, run gofmt -w on:" $$changed >&2; exit 1; }
 
-vet: ## go vet
+vet: ## go vet, for this system and for those that have no loop driver
 	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
 
 check-specs: ## every fault of the specs of this repository
 	$(GO) run ./cmd/runner check specs/*.yaml

@@ -117,6 +117,9 @@ func (a *app) contest(args []string, l *load, o runOptions, b blockOptions) (*co
 		if err != nil {
 			return nil, err
 		}
+		if err := o.checkDriver(p.Spec); err != nil {
+			return nil, err
+		}
 		c.specs[side] = blockSpec(p.Spec)
 	}
 	if k := c.specs[0].Confidence; !k.Off && k.Level > 0 {

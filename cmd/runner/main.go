@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -17,7 +19,12 @@ import (
 	"tollgate/internal/expr"
 )
 
-func main() { os.Exit(int(execute(os.Args[1:], os.Stdout, os.Stderr))) }
+func main() {
+	// net/http's HTTP/2 writes to this log what it thinks of a target's frames.
+	// What a target does is counted, and does not flood the screen.
+	log.SetOutput(io.Discard)
+	os.Exit(int(execute(os.Args[1:], os.Stdout, os.Stderr)))
+}
 
 // app is what every command has at hand.
 type app struct {

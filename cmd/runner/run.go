@@ -29,6 +29,7 @@ type runOptions struct {
 	out     string
 	allow   []string
 	loops   int
+	driver  string
 	quiet   bool
 	json    bool
 	noColor bool
@@ -89,6 +90,7 @@ func (o *runOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.out, "out", "", "`folder` for the report (default results/NAME-TIME)")
 	fs.StringArrayVar(&o.allow, "allow-host", nil, "send load only to hosts of this `pattern`: *.test.example, 10.0.0.0/8 (repeatable)")
 	fs.IntVar(&o.loops, "loops", 0, "`number` of event loops (default: one for each core)")
+	fs.StringVar(&o.driver, "driver", "auto", "`what` carries the load: loop (HTTP/1.1 in clear text, on Linux), conn (everything), or auto")
 	fs.BoolVar(&o.quiet, "quiet", false, "no progress on stderr")
 	fs.BoolVar(&o.json, "json", false, "print verdict.json instead of the tables")
 	fs.BoolVar(&o.noColor, "no-color", false, "no colours (also: NO_COLOR=1)")
@@ -109,6 +111,9 @@ func (a *app) interruptible(parent context.Context, f func(context.Context) erro
 // run takes a plan all the way to its report and exit code.
 func (a *app) run(ctx context.Context, p *exec.Plan, o runOptions) error {
 	if err := o.check(); err != nil {
+		return err
+	}
+	if err := o.checkDriver(p.Spec); err != nil {
 		return err
 	}
 	if o.out == "" {
@@ -143,6 +148,22 @@ func (o *runOptions) check() error {
 		return misuse("leave it out to have one for each core", "--loops: %d is not between 1 and %d", o.loops, mostLoops)
 	}
 	return nil
+}
+
+// checkDriver refuses a driver that cannot serve the spec.
+func (o *runOptions) checkDriver(s *spec.Spec) error {
+	if _, err := exec.DriverOf(s, o.driverName()); err != nil {
+		return misuse("leave it out to have the one that fits", "--driver: %v", err)
+	}
+	return nil
+}
+
+// driverName is the driver as exec names it.
+func (o *runOptions) driverName() string {
+	if o.driver == "auto" {
+		return ""
+	}
+	return o.driver
 }
 
 // newFolder returns a folder for results that does not exist yet.
@@ -210,7 +231,7 @@ func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 		defer s.Close()
 		progress = func(now exec.Progress) { s.take(now, ctx.Err() != nil) }
 	}
-	e.result, err = exec.Run(ctx, p, exec.RunOptions{Addresses: to, Loops: o.loops, Progress: progress})
+	e.result, err = exec.Run(ctx, p, exec.RunOptions{Addresses: to, Loops: o.loops, Driver: o.driverName(), Progress: progress})
 	switch {
 	case err != nil:
 		e.state.internal = []string{err.Error()}

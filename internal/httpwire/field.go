@@ -3,6 +3,7 @@ package httpwire
 import (
 	"bytes"
 	"iter"
+	"strings"
 )
 
 // Field returns the value of the first field of that name in raw field lines
@@ -35,6 +36,23 @@ func Fields(header []byte, yield func(name, value []byte) bool) {
 		}
 		if colon := bytes.IndexByte(line, ':'); colon > 0 && !yield(line[:colon], fieldValue(line[colon+1:])) {
 			return
+		}
+	}
+}
+
+// FieldsOf is [Fields] of a string.
+func FieldsOf(header string) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for header != "" {
+			line := header
+			if end := strings.IndexByte(header, '\n'); end >= 0 {
+				line, header = header[:end], header[end+1:]
+			} else {
+				header = ""
+			}
+			if colon := strings.IndexByte(line, ':'); colon > 0 && !yield(line[:colon], strings.Trim(strings.TrimSuffix(line[colon+1:], "\r"), " \t")) {
+				return
+			}
 		}
 	}
 }

@@ -72,14 +72,6 @@ func (w *witness) paths() map[string]int {
 	return out
 }
 
-// overDrivers runs a test for each driver of this system.
-func overDrivers(t *testing.T, f func(t *testing.T, driver string)) {
-	t.Helper()
-	for _, driver := range drivers {
-		t.Run(driver, func(t *testing.T) { t.Parallel(); f(t, driver) })
-	}
-}
-
 // play runs a spec with the files that it names.
 func play(t *testing.T, driver, text string, files map[string]string) *Result {
 	t.Helper()
@@ -105,7 +97,7 @@ func playWithin(t *testing.T, ctx context.Context, driver, text string, files ma
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Run(ctx, p, RunOptions{Addresses: to, Loops: 2, RunID: "test"})
+	r, err := Run(ctx, p, RunOptions{Addresses: to, Driver: driver, Loops: 2, RunID: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -624,7 +616,7 @@ stages: [steady: {users: 20, for: 200ms}]
 		to := FixedAddresses(s, addrPort(t, seen.addr()))
 		both := append(to.Of(0), addrPort(t, second.Addr().String()))
 		to.lists[0].Store(&both)
-		r, err := Run(t.Context(), p, RunOptions{Addresses: to, Loops: 2})
+		r, err := Run(t.Context(), p, RunOptions{Addresses: to, Driver: driver, Loops: 2})
 		if err != nil {
 			t.Fatal(err)
 		}

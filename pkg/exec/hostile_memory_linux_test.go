@@ -132,7 +132,7 @@ func TestHostileCorpusTakesLittleMemory(t *testing.T) {
 				}
 				raw := startRaw(t, demo.Serve(demo.ByPath(answers)))
 				s := siege{users: max(100/len(part), 1), pause: 50 * time.Millisecond, timeout: time.Second}
-				r := runAgainst(t, t.Context(), raw.Addr, s.spec(part), 2)
+				r := runAgainst(t, t.Context(), driverLoop, raw.Addr, s.spec(part), 2)
 				row, ledger := total(r), settle(t, raw)
 				if got := ledger.Requests + ledger.Partial; row.Requests == 0 || row.Requests != got || len(ledger.Twice()) > 0 {
 					t.Errorf("%d requests, the target received %d; sent twice: %.300q", row.Requests, got, ledger.Twice())

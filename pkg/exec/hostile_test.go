@@ -54,7 +54,7 @@ type siege struct {
 }
 
 // lay lets users meet every hostility of a table.
-func (s siege) lay(t *testing.T, table []hostility) {
+func (s siege) lay(t *testing.T, by string, table []hostility) {
 	t.Helper()
 	answers := map[string]demo.Answer{}
 	for i, h := range table {
@@ -62,7 +62,7 @@ func (s siege) lay(t *testing.T, table []hostility) {
 	}
 	raw := startRaw(t, s.script(demo.ByPath(answers)))
 	watch := watchMachine(t)
-	r := runAgainst(t, t.Context(), raw.Addr, s.spec(table), 1)
+	r := runAgainst(t, t.Context(), by, raw.Addr, s.spec(table), 1)
 	noise := watch()
 	ledger := settle(t, raw)
 
@@ -249,6 +249,16 @@ func descriptors(t *testing.T) int {
 	return len(list)
 }
 
+// byFirst sums the ledger's requests by the first element of their paths.
+func byFirst(l demo.RawLedger) map[string]uint64 {
+	sums := map[string]uint64{}
+	for path, n := range l.Paths {
+		first, _, _ := strings.Cut(path[1:], "/")
+		sums[first] += n
+	}
+	return sums
+}
+
 // canned are the malformed responses made by hand.
 func canned(t testing.TB) []demo.Canned {
 	t.Helper()
@@ -279,6 +289,10 @@ func classOf(err error) measure.Outcome {
 }
 
 func TestMalformedResponseEndsInItsClass(t *testing.T) {
+	overDrivers(t, malformedResponseEndsInItsClass)
+}
+
+func malformedResponseEndsInItsClass(t *testing.T, by string) {
 	leaveNothing(t)
 	classes := map[string]measure.Outcome{
 		"ErrHeaderTooLarge": measure.TooLarge, "ErrBodyTooLarge": measure.TooLarge,
@@ -308,7 +322,7 @@ func TestMalformedResponseEndsInItsClass(t *testing.T) {
 		}
 	}
 	for part := range slices.Chunk(table, 70) { // a spec has at most 100 personas
-		siege{demo.Serve, 2, 150 * time.Millisecond, longTimeout}.lay(t, part)
+		siege{demo.Serve, 2, 150 * time.Millisecond, longTimeout}.lay(t, by, part)
 	}
 }
 
@@ -340,6 +354,10 @@ const (
 )
 
 func TestRequestThatHasNoEndEndsAtItsDeadline(t *testing.T) {
+	overDrivers(t, requestThatHasNoEndEndsAtItsDeadline)
+}
+
+func requestThatHasNoEndEndsAtItsDeadline(t *testing.T, by string) {
 	leaveNothing(t)
 	const drop = 20 * time.Millisecond // the deadline allows 15 of them
 	drip := func(text string) demo.Answer { return demo.Drip(text, drop, demo.Stay) }
@@ -369,10 +387,14 @@ func TestRequestThatHasNoEndEndsAtItsDeadline(t *testing.T) {
 			table = append(table, hostility{name: name + more, answer: answers[name], more: more, want: only(measure.Timeout)})
 		}
 	}
-	siege{demo.Serve, 2, 20 * time.Millisecond, shortTimeout}.lay(t, table)
+	siege{demo.Serve, 2, 20 * time.Millisecond, shortTimeout}.lay(t, by, table)
 }
 
 func TestHostileAnswerEndsItsRequestAndNoOther(t *testing.T) {
+	overDrivers(t, hostileAnswerEndsItsRequestAndNoOther)
+}
+
+func hostileAnswerEndsItsRequestAndNoOther(t *testing.T, by string) {
 	leaveNothing(t)
 	ok, reset := only(measure.OK), only(measure.Reset)
 	protocol, large := only(measure.Protocol), only(measure.TooLarge)
@@ -380,7 +402,7 @@ func TestHostileAnswerEndsItsRequestAndNoOther(t *testing.T) {
 	line := strings.Repeat("X: y\r\n", 100)
 	x := strings.Repeat("x", 1000)
 	bomb := gzipBomb()
-	siege{demo.Serve, 2, 20 * time.Millisecond, longTimeout}.lay(t, []hostility{
+	siege{demo.Serve, 2, 20 * time.Millisecond, longTimeout}.lay(t, by, []hostility{
 		{name: "nothing is wrong", answer: say(okAnswer), want: ok},
 		{name: "endless headers", answer: demo.Endless(okHead, line, 0), want: large},
 		{name: "endless name", answer: demo.Endless(okHead, x, 0), want: large},
@@ -419,9 +441,13 @@ func TestHostileAnswerEndsItsRequestAndNoOther(t *testing.T) {
 }
 
 func TestFloodingTargetDoesNotKeepTheLoopFromItsOtherUsers(t *testing.T) {
+	overDrivers(t, floodingTargetDoesNotKeepTheLoopFromItsOtherUsers)
+}
+
+func floodingTargetDoesNotKeepTheLoopFromItsOtherUsers(t *testing.T, by string) {
 	leaveNothing(t)
 	flood := strings.Repeat("x", 1<<20)
-	siege{demo.Serve, 2, 20 * time.Millisecond, time.Second}.lay(t, []hostility{
+	siege{demo.Serve, 2, 20 * time.Millisecond, time.Second}.lay(t, by, []hostility{
 		{name: "flood until the close", answer: demo.Endless(okHead+"\r\n", flood, 0), want: only(measure.Timeout)},
 		{name: "flood of one chunk", answer: demo.Endless(okHead+"Transfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\n", flood, 0), want: only(measure.Timeout)},
 		{name: "flood of chunks", answer: demo.Endless(okHead+"Transfer-Encoding: chunked\r\n\r\n", "100000\r\n"+flood+"\r\n", 0), want: only(measure.Timeout)},
@@ -431,6 +457,10 @@ func TestFloodingTargetDoesNotKeepTheLoopFromItsOtherUsers(t *testing.T) {
 }
 
 func TestAnswerThatComesBeforeTheRequestIsSent(t *testing.T) {
+	overDrivers(t, answerThatComesBeforeTheRequestIsSent)
+}
+
+func answerThatComesBeforeTheRequestIsSent(t *testing.T, by string) {
 	leaveNothing(t)
 	const refusal = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\n{}"
 	hold := func(c *demo.RawConn, _ *demo.RawRequest) {
@@ -453,5 +483,5 @@ func TestAnswerThatComesBeforeTheRequestIsSent(t *testing.T) {
 	for i := range table {
 		table[i].method, table[i].more = "POST", uploading
 	}
-	siege{demo.ServeEarly, 1, 150 * time.Millisecond, time.Second}.lay(t, table)
+	siege{demo.ServeEarly, 1, 150 * time.Millisecond, time.Second}.lay(t, by, table)
 }

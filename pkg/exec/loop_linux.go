@@ -1,8 +1,6 @@
 package exec
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"runtime"
 	"sync/atomic"
@@ -16,9 +14,6 @@ import (
 	"tollgate/internal/measure"
 	"tollgate/pkg/spec"
 )
-
-// driverName names the driver in results.
-const driverName = "loop"
 
 // loop drives a cast over clear HTTP/1.1 with one epoll instance and one
 // thread: two system calls a request and a shared wait, no goroutine, no lock
@@ -97,23 +92,14 @@ type rest struct {
 }
 
 const (
-	readBuffer = 64 << 10
-	// longestWait bounds a wait, so that calls from other goroutines and the
-	// garbage collector are served soon: 5 ms.
-	longestWait = int64(5 * time.Millisecond)
-	// readsPerTurn bounds what one peer may send before the others have their
-	// turn again.
-	readsPerTurn = 4
 	// crowd is from how many connections to one address on ports may get scarce.
 	crowd = 8192
 	// eventsPerLook is after how many events timers are looked at again.
 	eventsPerLook = 32
-	// keptBodies bounds the bodies that all loops together hold for checks and
-	// saves while they arrive: 24 MiB, or 32 KiB for each user where that is more,
-	// and in each loop at least one body of the size that the spec allows.
-	keptBodies = 24 << 20
-	keptByUser = 32 << 10
 )
+
+// loopHere makes loops on this system.
+var loopHere newDriver = newLoop
 
 func newLoop(c *cast, to *Addresses, zero time.Time) (driver, error) {
 	p, err := newPoller()
@@ -229,10 +215,9 @@ func (l *loop) discard() { l.poller.close() }
 // close gives every descriptor back; what is still in flight ends as aborted.
 func (l *loop) close() {
 	now := l.now()
-	const ended = "in flight when the run ended"
 	l.roster.waiting(func(i int32) {
 		l.roster.stepOut(i)
-		l.fail(i, trip{done: now}, measure.Aborted, ended)
+		l.fail(i, trip{done: now}, measure.Aborted, inFlightAtEnd)
 	})
 	for n := range l.conns {
 		c := &l.conns[n]
@@ -241,7 +226,7 @@ func (l *loop) close() {
 		t := c.trip
 		l.disconnect(int32(n))
 		if under {
-			l.fail(l.roster.lanes[n].user, t, measure.Aborted, ended)
+			l.fail(l.roster.lanes[n].user, t, measure.Aborted, inFlightAtEnd)
 		}
 	}
 	l.outbox = l.outbox[:0]
@@ -479,10 +464,6 @@ func (l *loop) read(i int32) {
 	}
 }
 
-// errTooMuchHeld is the fault of a body that came when all others together held
-// what may be held.
-var errTooMuchHeld = fmt.Errorf("%w: the bodies under way are more than may be held at once", httpwire.ErrTooLarge)
-
 // keep accounts for what the parser holds of an incomplete response; false when
 // that is more than may be held.
 func (l *loop) keep(c *conn) bool {
@@ -549,13 +530,7 @@ func (l *loop) endOfStream(i int32) {
 func (l *loop) spoiled(n int32, err error, now int64) {
 	c := &l.conns[n]
 	c.trip.done = now
-	outcome := measure.Protocol
-	switch {
-	case errors.Is(err, httpwire.ErrTooLarge):
-		outcome = measure.TooLarge
-	case errors.Is(err, httpwire.ErrEarlyClose), errors.Is(err, httpwire.ErrTruncated):
-		outcome = measure.Reset
-	}
+	outcome := parseOutcome(err)
 	t := c.trip
 	l.disconnect(n)
 	l.end(n, t, outcome, err.Error())
@@ -587,21 +562,11 @@ func (l *loop) broke(n int32, err error, dialing bool) {
 	l.end(n, t, outcome, err.Error())
 }
 
-// ownFault reports whether an error says that this machine ran out of
-// something: that is never the target's fault.
-func ownFault(err error) bool {
-	switch err {
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.ENOSPC:
-		return true
-	}
-	return false
-}
-
 // expire ends a request at its deadline, unless its answer is there and was only
 // not read yet: then the loop was late, and not the target.
 func (l *loop) expire(i int32) {
 	if l.roster.stepOut(i) {
-		l.fail(i, trip{done: l.now()}, measure.Timeout, "no connection of the pool was free within the timeout")
+		l.fail(i, trip{done: l.now()}, measure.Timeout, noneFree)
 		return
 	}
 	n, _ := l.roster.of(i, int(l.users[i].on))
@@ -612,13 +577,13 @@ func (l *loop) expire(i int32) {
 	}
 	c := &l.conns[n]
 	c.trip.done = l.now()
-	detail := "no complete response within the timeout"
+	over := errNoResponse
 	if c.state == connecting {
-		detail = "no connection within the timeout"
+		over = errNoConnection
 	}
 	t := c.trip
 	l.disconnect(n)
-	l.end(n, t, measure.Timeout, detail)
+	l.end(n, t, measure.Timeout, over.Error())
 }
 
 // abandon closes a connection that has carried its only request. The answer is

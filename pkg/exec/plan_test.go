@@ -166,7 +166,7 @@ func TestStepsEndAtTheLevelThatDoesNotHold(t *testing.T) {
 	srv.Listener = l
 	srv.Start()
 	defer srv.Close()
-	r := runAgainst(t, t.Context(), l.Addr().String(), specText("p: {think: 0s, tasks: {a: 1}}",
+	r := runAgainst(t, t.Context(), "", l.Addr().String(), specText("p: {think: 0s, tasks: {a: 1}}",
 		"- steps: {name: search, from: 6, to: 600, by: 12, every: 7s, until: errors > 5%}"), 1)
 	// 6 users never overlap more than 12; 18 do all the time.
 	if got := r.Broke["search"]; got != 18 {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/netip"
 	"path"
 	"strconv"
@@ -126,52 +124,47 @@ func readyWithin(ctx context.Context, share time.Duration, left int, t *spec.Tar
 	return ready(ctx, t, to)
 }
 
-// ready makes the spec's ready request, or only connects where there is none.
+// ready makes the spec's ready request, or only connects where there is none. It
+// goes the way that the load would go by the conn driver.
 func ready(ctx context.Context, t *spec.Target, to netip.AddrPort) error {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", to.String())
+	zero := time.Now()
+	d, err := newDialer(t, zero)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	x := &exchange{zero: zero}
+	defer x.recycle()
+	stop := context.AfterFunc(ctx, x.cancel)
+	defer stop()
+	w := x.dials(d, to)
+	if w == nil {
+		return advised("", x.err)
+	}
+	defer w.close()
 	if t.Ready == nil {
 		return nil
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-
 	line := t.Ready.Method + " " + t.Ready.Path
-	req := httpwire.AppendRequestLine(nil, t.Ready.Method, t.Ready.Path)
-	req = httpwire.AppendField(req, "Host", []byte(hostField(t)))
-	req = httpwire.AppendField(req, "User-Agent", []byte(userAgent))
-	req = httpwire.AppendField(req, "Connection", []byte("close"))
-	req = append(req, "\r\n"...)
-	if _, err := conn.Write(req); err != nil {
-		return fmt.Errorf("%s: %w", line, err)
+	x.head = t.Ready.Method == "HEAD"
+	x.request = httpwire.AppendRequestLine(nil, t.Ready.Method, t.Ready.Path)
+	x.request = httpwire.AppendField(x.request, "Host", []byte(hostField(t)))
+	x.request = httpwire.AppendField(x.request, "User-Agent", []byte(userAgent))
+	x.request = httpwire.AppendField(x.request, "Connection", []byte("close"))
+	x.request = append(x.request, "\r\n"...)
+	w.roundTrip(x)
+	if x.err != nil {
+		return advised(line+": ", x.err)
 	}
-	var p httpwire.Parser
-	p.Reset(t.Ready.Method == "HEAD", false)
-	buf := make([]byte, 16<<10)
-	for done := false; !done; {
-		n, err := conn.Read(buf)
-		if n > 0 {
-			if _, done, err = p.Feed(buf[:n]); err != nil {
-				return fmt.Errorf("%s: %w", line, err)
-			}
-			continue
-		}
-		if errors.Is(err, net.ErrClosed) || err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("%s: no complete answer: %w", line, err)
-		}
-		if done, err = p.EOF(); err != nil {
-			return fmt.Errorf("%s: %w", line, err)
-		}
-	}
-	if s := p.Status(); s < 200 || s > 299 {
+	if s := x.reply.status; s < 200 || s > 299 {
 		return fmt.Errorf("%s answered %s, and ready means 2xx", line, strconv.Itoa(s))
 	}
 	return nil
+}
+
+// advised says what to do about an error, where that is known.
+func advised(what string, err error) error {
+	if hint := advice(err); hint != "" {
+		return fmt.Errorf("%s%w: %s", what, err, hint)
+	}
+	return fmt.Errorf("%s%w", what, err)
 }

@@ -218,7 +218,9 @@ func TestBodyIsCheckedThoughItIsNotTheJSONThatWouldBeSaved(t *testing.T) {
 	}
 }
 
-func TestBodiesUnderWayAreBounded(t *testing.T) {
+func TestBodiesUnderWayAreBounded(t *testing.T) { overDrivers(t, bodiesUnderWayAreBounded) }
+
+func bodiesUnderWayAreBounded(t *testing.T, by string) {
 	body := []byte(strings.Repeat("x", 4<<20))
 	addr := rawTarget(t, func(c net.Conn, _ int) {
 		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body)+1)
@@ -228,7 +230,7 @@ func TestBodiesUnderWayAreBounded(t *testing.T) {
 		"a: GET /a", `a: {request: GET /a, expect: {body: {contains: fine}}}`, 1), "timeout: 10s", "timeout: 1500ms", 1)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	r := runAgainst(t, t.Context(), addr, text, 2)
+	r := runAgainst(t, t.Context(), by, addr, text, 2)
 	runtime.ReadMemStats(&after)
 	row := total(r)
 	if row.Outcomes[measure.TooLarge] == 0 {
@@ -242,6 +244,10 @@ func TestBodiesUnderWayAreBounded(t *testing.T) {
 }
 
 func TestTargetThatSpeaksFirstAndHangsUpIsHeard(t *testing.T) {
+	overDrivers(t, targetThatSpeaksFirstAndHangsUpIsHeard)
+}
+
+func targetThatSpeaksFirstAndHangsUpIsHeard(t *testing.T, by string) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -260,13 +266,17 @@ func TestTargetThatSpeaksFirstAndHangsUpIsHeard(t *testing.T) {
 		}
 	}()
 	text := strings.Replace(specText("p: {think: 20ms, tasks: {a: 1}}", "- steady: {users: 5, for: 500ms}"), "timeout: 10s", "timeout: 500ms", 1)
-	row := total(runAgainst(t, t.Context(), l.Addr().String(), text, 1))
+	row := total(runAgainst(t, t.Context(), by, l.Addr().String(), text, 1))
 	if row.Outcomes[measure.Timeout] > 0 || row.Outcomes[measure.Status] == 0 {
 		t.Errorf("outcomes %v, want status 503", row.Outcomes)
 	}
 }
 
 func TestFloodDoesNotKeepOthersFromTheirDeadline(t *testing.T) {
+	overDrivers(t, floodDoesNotKeepOthersFromTheirDeadline)
+}
+
+func floodDoesNotKeepOthersFromTheirDeadline(t *testing.T, by string) {
 	chunk := strings.Repeat("x", 1<<16)
 	addr := rawTarget(t, func(c net.Conn, _ int) {
 		fmt.Fprint(c, "HTTP/1.1 200 OK\r\n\r\n") // until close, which never comes
@@ -277,7 +287,7 @@ func TestFloodDoesNotKeepOthersFromTheirDeadline(t *testing.T) {
 		}
 	})
 	text := strings.Replace(specText("p: {think: 20ms, tasks: {a: 1}}", "- steady: {users: 10, for: 1s}"), "timeout: 10s", "timeout: 300ms", 1)
-	row := total(runAgainst(t, t.Context(), addr, text, 1))
+	row := total(runAgainst(t, t.Context(), by, addr, text, 1))
 	if row.Outcomes[measure.Timeout] != row.Requests {
 		t.Errorf("outcomes %v", row.Outcomes)
 	}
@@ -303,7 +313,9 @@ func TestInterruptLeavesNoSpanOfNegativeLength(t *testing.T) {
 	}
 }
 
-func TestAnswerThatLayUnreadIsNoTimeout(t *testing.T) {
+func TestAnswerThatLayUnreadIsNoTimeout(t *testing.T) { overDrivers(t, answerThatLayUnreadIsNoTimeout) }
+
+func answerThatLayUnreadIsNoTimeout(t *testing.T, by string) {
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer srv.Close()
 	text := strings.Replace(specText("p: {think: 50ms, tasks: {a: 1}}", "- steady: {users: 20, for: 3s}"), "timeout: 10s", "timeout: 300ms", 1)
@@ -313,8 +325,12 @@ func TestAnswerThatLayUnreadIsNoTimeout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	make, _, err := drive(p.Spec, by)
+	if err != nil {
+		t.Fatal(err)
+	}
 	r, err := Run(t.Context(), p, RunOptions{Addresses: to, Loops: 1, driver: func(c *cast, a *Addresses, zero time.Time) (driver, error) {
-		d, err := newLoop(c, a, zero)
+		d, err := make(c, a, zero)
 		time.AfterFunc(1500*time.Millisecond, func() {
 			if !stalled {
 				stalled = true

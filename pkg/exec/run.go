@@ -29,6 +29,11 @@ type RunOptions struct {
 	// Progress is called once a second from the goroutine that called Run; nil: never.
 	Progress func(Progress)
 
+	// Driver is what carries the load: "loop" (epoll, HTTP/1.1 in clear text, on
+	// Linux), "conn" (every protocol, every system), or "" for the loop wherever
+	// it serves the spec.
+	Driver string
+
 	driver newDriver
 }
 
@@ -76,19 +81,6 @@ type Result struct {
 	Broke map[string]float64
 }
 
-// driver carries a cast's decisions out.
-type driver interface {
-	// run turns until stop is set.
-	run(stop *atomic.Bool)
-	// do runs f where the cast may be touched, and waits for it.
-	do(f func())
-	// discard gives back what a driver holds that is not to run.
-	discard()
-}
-
-// newDriver makes a driver; the simulation brings its own.
-type newDriver func(*cast, *Addresses, time.Time) (driver, error)
-
 const (
 	firstLead  = int64(20 * time.Millisecond)  // before the first stage
 	partLead   = int64(10 * time.Millisecond)  // between a decision and what it begins
@@ -108,8 +100,12 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 		n = runtime.NumCPU()
 	}
 	n = p.loops(n)
+	named := o.Driver
 	if o.driver == nil {
-		o.driver = newLoop
+		var err error
+		if o.driver, named, err = drive(p.Spec, o.Driver); err != nil {
+			return nil, err
+		}
 	}
 	if o.RunID == "" {
 		var b [8]byte
@@ -186,7 +182,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 		return nil, err
 	}
 	return &Result{
-		Plan: p, RunID: o.RunID, Driver: driverName, Loops: n,
+		Plan: p, RunID: o.RunID, Driver: named, Loops: n,
 		Started: c.zero, Elapsed: time.Duration(end), Interrupted: !whole && c.aborted == "", Aborted: c.aborted, Looks: c.looks,
 		Snapshot: snap, Spans: c.line.load(), Gauges: c.gauges, Health: c.health, Broke: c.broke,
 	}, nil

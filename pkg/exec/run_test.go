@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -21,10 +23,23 @@ import (
 	"tollgate/pkg/spec"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // net/http's HTTP/2 reports what hostile targets do
+	goleak.VerifyTestMain(m)
+}
 
-// runAgainst runs a spec's text against a listener's address on real sockets.
-func runAgainst(t testing.TB, ctx context.Context, addr, text string, loops int) *Result {
+// overDrivers makes a claim about every driver that this system has.
+func overDrivers(t *testing.T, claim func(t *testing.T, by string)) {
+	for _, by := range []string{driverLoop, driverConn} {
+		if by != driverLoop || loopHere != nil {
+			t.Run(by, func(t *testing.T) { claim(t, by) })
+		}
+	}
+}
+
+// runAgainst runs a spec's text against a listener's address on real sockets, by
+// the named driver.
+func runAgainst(t testing.TB, ctx context.Context, by, addr, text string, loops int) *Result {
 	t.Helper()
 	s, faults := spec.Parse("test.yaml", []byte(strings.ReplaceAll(text, "127.0.0.1:1\"", addr+"\"")), spec.Options{})
 	if s == nil {
@@ -40,7 +55,7 @@ func runAgainst(t testing.TB, ctx context.Context, addr, text string, loops int)
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Run(ctx, p, RunOptions{Addresses: to, Loops: loops, RunID: "test"})
+	r, err := Run(ctx, p, RunOptions{Addresses: to, Loops: loops, RunID: "test", Driver: by})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +67,10 @@ func total(r *Result) measure.Row {
 }
 
 func TestClientAndTargetAgreeOnEveryRequest(t *testing.T) {
+	overDrivers(t, clientAndTargetAgreeOnEveryRequest)
+}
+
+func clientAndTargetAgreeOnEveryRequest(t *testing.T, by string) {
 	t.Parallel()
 	var mu sync.Mutex
 	seen := map[string]uint64{}
@@ -74,7 +93,7 @@ func TestClientAndTargetAgreeOnEveryRequest(t *testing.T) {
 	defer srv.Close()
 	text := specText(`p: {think: 1ms..20ms, on_start: [login], headers: {Authorization: "Bearer ${token}"}, tasks: {a: 1, pair: {weight: 2, steps: [list, {call: item, when: id}]}}}`,
 		"- steady: {users: 30, ramp: 300ms, for: 1s}\n- steady: {name: open, rate: 400/s, for: 1s}")
-	r := runAgainst(t, t.Context(), srv.Listener.Addr().String(), text, 2)
+	r := runAgainst(t, t.Context(), by, srv.Listener.Addr().String(), text, 2)
 
 	mu.Lock() // the loops' raw system calls order nothing for the race detector
 	defer mu.Unlock()
@@ -137,7 +156,9 @@ func rawTarget(t testing.TB, answer func(c net.Conn, n int)) string {
 
 const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
-func TestEveryFailureHasItsClass(t *testing.T) {
+func TestEveryFailureHasItsClass(t *testing.T) { overDrivers(t, everyFailureHasItsClass) }
+
+func everyFailureHasItsClass(t *testing.T, by string) {
 	reset := func(c net.Conn, _ int) {
 		_ = c.(*net.TCPConn).SetLinger(0)
 		c.Close()
@@ -173,7 +194,7 @@ endpoints: {a: {request: GET /a%s}}
 personas: {p: {think: 20ms, tasks: {a: 1}}}
 stages: [{steady: {users: 3, for: 300ms}}]
 `, map[bool]string{true: ", " + tc.expect}[tc.expect != ""])
-			row := total(runAgainst(t, t.Context(), addr, text, 1))
+			row := total(runAgainst(t, t.Context(), by, addr, text, 1))
 			if row.Requests == 0 || row.Outcomes[tc.want] != row.Requests {
 				t.Errorf("outcomes %v, want all %d of class %s", row.Outcomes, row.Requests, tc.want)
 			}
@@ -182,6 +203,10 @@ stages: [{steady: {users: 3, for: 300ms}}]
 }
 
 func TestRefusedConnectionFailsAndDoesNotSpin(t *testing.T) {
+	overDrivers(t, refusedConnectionFailsAndDoesNotSpin)
+}
+
+func refusedConnectionFailsAndDoesNotSpin(t *testing.T, by string) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -189,7 +214,7 @@ func TestRefusedConnectionFailsAndDoesNotSpin(t *testing.T) {
 	}
 	l.Close()
 	text := specText("p: {think: 0s, tasks: {a: 1}}", "- steady: {users: 2, for: 300ms}")
-	row := total(runAgainst(t, t.Context(), l.Addr().String(), text, 1))
+	row := total(runAgainst(t, t.Context(), by, l.Addr().String(), text, 1))
 	if row.Outcomes[measure.ConnectFail] != row.Requests || row.Requests == 0 {
 		t.Errorf("outcomes %v of %d", row.Outcomes, row.Requests)
 	}
@@ -199,19 +224,25 @@ func TestRefusedConnectionFailsAndDoesNotSpin(t *testing.T) {
 }
 
 func TestConnectionThatThePeerClosedIsReplacedBeforeUse(t *testing.T) {
+	overDrivers(t, connectionThatThePeerClosedIsReplacedBeforeUse)
+}
+
+func connectionThatThePeerClosedIsReplacedBeforeUse(t *testing.T, by string) {
 	t.Parallel()
 	addr := rawTarget(t, func(c net.Conn, _ int) {
 		fmt.Fprint(c, okAnswer) // keep-alive, says the answer
 		c.Close()               // and yet
 	})
 	text := specText("p: {think: 100ms, tasks: {a: 1}}", "- steady: {users: 5, for: 1s}")
-	row := total(runAgainst(t, t.Context(), addr, text, 1))
+	row := total(runAgainst(t, t.Context(), by, addr, text, 1))
 	if row.Failures > 0 || row.OK < 20 {
 		t.Errorf("%d ok, outcomes %v", row.OK, row.Outcomes)
 	}
 }
 
-func TestNothingIsSentTwice(t *testing.T) {
+func TestNothingIsSentTwice(t *testing.T) { overDrivers(t, nothingIsSentTwice) }
+
+func nothingIsSentTwice(t *testing.T, by string) {
 	t.Parallel()
 	var seen atomic.Uint64
 	addr := rawTarget(t, func(c net.Conn, n int) {
@@ -224,7 +255,7 @@ func TestNothingIsSentTwice(t *testing.T) {
 		fmt.Fprint(c, okAnswer)
 	})
 	text := specText("p: {think: 1ms, tasks: {a: 1}}", "- steady: {users: 10, for: 500ms}")
-	row := total(runAgainst(t, t.Context(), addr, text, 2))
+	row := total(runAgainst(t, t.Context(), by, addr, text, 2))
 	if row.Requests != seen.Load() {
 		t.Errorf("%d requests issued, the target saw %d", row.Requests, seen.Load())
 	}
@@ -234,12 +265,16 @@ func TestNothingIsSentTwice(t *testing.T) {
 }
 
 func TestInterruptedRunSaysSoAndEndsSoon(t *testing.T) {
+	overDrivers(t, interruptedRunSaysSoAndEndsSoon)
+}
+
+func interruptedRunSaysSoAndEndsSoon(t *testing.T, by string) {
 	t.Parallel()
 	addr := rawTarget(t, func(net.Conn, int) {}) // never answers
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(300*time.Millisecond, cancel)
 	begin := time.Now()
-	r := runAgainst(t, ctx, addr, specText("p: {think: 10ms, tasks: {a: 1}}", "- steady: {users: 4, for: 1h}"), 2)
+	r := runAgainst(t, ctx, by, addr, specText("p: {think: 10ms, tasks: {a: 1}}", "- steady: {users: 4, for: 1h}"), 2)
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("it took %v to stop", took)
 	}
@@ -249,7 +284,9 @@ func TestInterruptedRunSaysSoAndEndsSoon(t *testing.T) {
 	}
 }
 
-func TestAnswerInPiecesIsOneAnswer(t *testing.T) {
+func TestAnswerInPiecesIsOneAnswer(t *testing.T) { overDrivers(t, answerInPiecesIsOneAnswer) }
+
+func answerInPiecesIsOneAnswer(t *testing.T, by string) {
 	t.Parallel()
 	addr := rawTarget(t, func(c net.Conn, _ int) {
 		body := strings.Repeat(`{"id": 1}`, 20_000)
@@ -263,7 +300,7 @@ func TestAnswerInPiecesIsOneAnswer(t *testing.T) {
 	})
 	text := strings.Replace(specText("p: {think: 5ms, tasks: {a: 1}}", "- steady: {users: 4, for: 400ms}"),
 		"a: GET /a", `a: {request: GET /a, expect: {body: {contains: '{"id": 1}'}}}`, 1)
-	row := total(runAgainst(t, t.Context(), addr, text, 1))
+	row := total(runAgainst(t, t.Context(), by, addr, text, 1))
 	if row.Failures > 0 || row.OK == 0 {
 		t.Errorf("%d ok, outcomes %v", row.OK, row.Outcomes)
 	}

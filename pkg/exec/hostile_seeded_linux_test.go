@@ -95,7 +95,9 @@ func hostileRun(timeout time.Duration, think string, users int, length time.Dura
 	return b.String()
 }
 
-func TestAnswerCutAtEveryByte(t *testing.T) {
+func TestAnswerCutAtEveryByte(t *testing.T) { overDrivers(t, answerCutAtEveryByte) }
+
+func answerCutAtEveryByte(t *testing.T, by string) {
 	leaveNothing(t)
 	var reckoned reckoning
 	type cut struct {
@@ -132,7 +134,7 @@ func TestAnswerCutAtEveryByte(t *testing.T) {
 	for slices.ContainsFunc(cuts, untried) { // once, unless the machine is busy
 		reckoned.ends = nil
 		raw := startRaw(t, demo.Serve(demo.ByPath(answers)))
-		r := runAgainst(t, t.Context(), raw.Addr, hostileRun(longTimeout, "1ms..2ms", 8*len(cuts), 700*time.Millisecond, requests...), 1)
+		r := runAgainst(t, t.Context(), by, raw.Addr, hostileRun(longTimeout, "1ms..2ms", 8*len(cuts), 700*time.Millisecond, requests...), 1)
 		consistent(t, r, settle(t, raw))
 		reckoned.compare(t, r)
 		if t.Failed() {
@@ -142,6 +144,10 @@ func TestAnswerCutAtEveryByte(t *testing.T) {
 }
 
 func TestDamagedResponseEndsAsTheParserSays(t *testing.T) {
+	overDrivers(t, damagedResponseEndsAsTheParserSays)
+}
+
+func damagedResponseEndsAsTheParserSays(t *testing.T, by string) {
 	leaveNothing(t)
 	const seed = 11
 	served := uint64(0)
@@ -175,7 +181,7 @@ func TestDamagedResponseEndsAsTheParserSays(t *testing.T) {
 			"get": answer(false, false), "keep": answer(false, true), "head": answer(true, false), "post": answer(false, false),
 		})))
 		watch := watchMachine(t)
-		r := runAgainst(t, t.Context(), raw.Addr, hostileRun(shortTimeout, "5ms..15ms", 80, 700*time.Millisecond,
+		r := runAgainst(t, t.Context(), by, raw.Addr, hostileRun(shortTimeout, "5ms..15ms", 80, 700*time.Millisecond,
 			`"GET /get/${user.id}/${iteration}"`,
 			`"GET /keep/${user.id}/${iteration}"`+keeping,
 			`"HEAD /head/${user.id}/${iteration}"`,
@@ -223,22 +229,16 @@ func partings() (names, requests []string) {
 	return names, requests
 }
 
-// byFirst sums the ledger's requests by the first element of their paths.
-func byFirst(l demo.RawLedger) map[string]uint64 {
-	sums := map[string]uint64{}
-	for path, n := range l.Paths {
-		first, _, _ := strings.Cut(path[1:], "/")
-		sums[first] += n
-	}
-	return sums
+func TestKeepAliveRaceLosesOnlyWhatItMust(t *testing.T) {
+	overDrivers(t, keepAliveRaceLosesOnlyWhatItMust)
 }
 
-func TestKeepAliveRaceLosesOnlyWhatItMust(t *testing.T) {
+func keepAliveRaceLosesOnlyWhatItMust(t *testing.T, by string) {
 	leaveNothing(t)
 	names, requests := partings()
 	// Users pause about as long as the target waits for them.
 	raw := startRaw(t, demo.Impatient(say(okAnswer), 5*time.Millisecond, 15*time.Millisecond, 5, demo.ByPath(farewells)))
-	r := runAgainst(t, t.Context(), raw.Addr, hostileRun(longTimeout, "5ms..15ms", 10*len(requests), time.Second, requests...), 1)
+	r := runAgainst(t, t.Context(), by, raw.Addr, hostileRun(longTimeout, "5ms..15ms", 10*len(requests), time.Second, requests...), 1)
 	ledger := settle(t, raw)
 	onceEach(t, total(r), ledger)
 	received, late := byFirst(ledger), uint64(0)
@@ -268,12 +268,16 @@ func TestKeepAliveRaceLosesOnlyWhatItMust(t *testing.T) {
 }
 
 func TestIdleConnectionThatEndsIsReplacedBeforeUse(t *testing.T) {
+	overDrivers(t, idleConnectionThatEndsIsReplacedBeforeUse)
+}
+
+func idleConnectionThatEndsIsReplacedBeforeUse(t *testing.T, by string) {
 	leaveNothing(t)
 	const wait, pause = 5 * time.Millisecond, 200 * time.Millisecond
 	names, requests := partings()
 	raw := startRaw(t, demo.Impatient(say(okAnswer), wait, wait, 5, demo.ByPath(farewells)))
 	watch := watchMachine(t)
-	r := runAgainst(t, t.Context(), raw.Addr, hostileRun(longTimeout, pause.String(), 10*len(requests), 500*time.Millisecond, requests...), 1)
+	r := runAgainst(t, t.Context(), by, raw.Addr, hostileRun(longTimeout, pause.String(), 10*len(requests), 500*time.Millisecond, requests...), 1)
 	noise := watch()
 	ledger := settle(t, raw)
 	onceEach(t, total(r), ledger)
@@ -301,6 +305,10 @@ func atMostOne(t *testing.T, l demo.RawLedger, still, noise time.Duration) {
 }
 
 func TestConnectionThatSaidTooMuchIsNotUsedAgain(t *testing.T) {
+	overDrivers(t, connectionThatSaidTooMuchIsNotUsedAgain)
+}
+
+func connectionThatSaidTooMuchIsNotUsedAgain(t *testing.T, by string) {
 	leaveNothing(t)
 	const pause = 200 * time.Millisecond
 	answers := map[string]demo.Answer{
@@ -325,7 +333,7 @@ func TestConnectionThatSaidTooMuchIsNotUsedAgain(t *testing.T) {
 	}
 	raw := startRaw(t, demo.Serve(demo.ByPath(answers)))
 	watch := watchMachine(t)
-	r := runAgainst(t, t.Context(), raw.Addr, hostileRun(longTimeout, pause.String(), 5*len(requests), 500*time.Millisecond, requests...), 1)
+	r := runAgainst(t, t.Context(), by, raw.Addr, hostileRun(longTimeout, pause.String(), 5*len(requests), 500*time.Millisecond, requests...), 1)
 	noise := watch()
 	ledger := settle(t, raw)
 	consistent(t, r, ledger)
@@ -338,6 +346,10 @@ func TestConnectionThatSaidTooMuchIsNotUsedAgain(t *testing.T) {
 }
 
 func TestTargetThatDoesNotWaitForARequest(t *testing.T) {
+	overDrivers(t, targetThatDoesNotWaitForARequest)
+}
+
+func targetThatDoesNotWaitForARequest(t *testing.T, by string) {
 	leaveNothing(t)
 	// So many that what the target does is there before the loop has come
 	// round to see that it is connected.
@@ -363,7 +375,7 @@ func TestTargetThatDoesNotWaitForARequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			raw := startRaw(t, tc.script)
 			watch := watchMachine(t)
-			r := runAgainst(t, t.Context(), raw.Addr,
+			r := runAgainst(t, t.Context(), by, raw.Addr,
 				hostileRun(tc.timeout, "20ms", users, 200*time.Millisecond, `"GET /${user.id}/${iteration}"`), 1)
 			noise := watch()
 			ledger := settle(t, raw)
@@ -385,6 +397,10 @@ func TestTargetThatDoesNotWaitForARequest(t *testing.T) {
 }
 
 func TestConnectionThatIsNeverAcceptedEndsAtTheDeadline(t *testing.T) {
+	overDrivers(t, connectionThatIsNeverAcceptedEndsAtTheDeadline)
+}
+
+func connectionThatIsNeverAcceptedEndsAtTheDeadline(t *testing.T, by string) {
 	leaveNothing(t)
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -403,7 +419,7 @@ func TestConnectionThatIsNeverAcceptedEndsAtTheDeadline(t *testing.T) {
 	}
 	addr := net.JoinHostPort("127.0.0.1", fmt.Sprint(name.(*unix.SockaddrInet4).Port))
 	watch := watchMachine(t)
-	r := runAgainst(t, t.Context(), addr, hostileRun(shortTimeout, "10ms", 10, 200*time.Millisecond, `"GET /${user.id}/${iteration}"`), 1)
+	r := runAgainst(t, t.Context(), by, addr, hostileRun(shortTimeout, "10ms", 10, 200*time.Millisecond, `"GET /${user.id}/${iteration}"`), 1)
 	noise := watch()
 	row := total(r)
 	onceEach(t, row, demo.RawLedger{})
@@ -414,6 +430,10 @@ func TestConnectionThatIsNeverAcceptedEndsAtTheDeadline(t *testing.T) {
 }
 
 func TestRequestsThroughAFaultyNetworkAreCountedOnce(t *testing.T) {
+	overDrivers(t, requestsThroughAFaultyNetworkAreCountedOnce)
+}
+
+func requestsThroughAFaultyNetworkAreCountedOnce(t *testing.T, by string) {
 	leaveNothing(t)
 	body := strings.Repeat("x", 2000)
 	answer := say(fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", okHead, len(body), body))
@@ -443,7 +463,7 @@ func TestRequestsThroughAFaultyNetworkAreCountedOnce(t *testing.T) {
 			}
 			t.Cleanup(func() { proxy.Close() })
 			watch := watchMachine(t)
-			r := runAgainst(t, t.Context(), proxy.Addr,
+			r := runAgainst(t, t.Context(), by, proxy.Addr,
 				hostileRun(tc.timeout, "5ms..15ms", 20, 300*time.Millisecond, `"GET /${user.id}/${iteration}"`), 1)
 			noise := watch()
 			if err := proxy.Close(); err != nil {

@@ -1,3 +1,0 @@
-package exec
-
-var drivers = []string{"loop"}
