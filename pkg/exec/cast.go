@@ -371,37 +371,53 @@ func (c *cast) done(i int32, t trip, r reply) {
 		return
 	}
 	outcome, detail := measure.OK, ""
+	large := false
 	if r.encoded && u.call.keepBody {
-		r.body, outcome, detail = c.inflate(r)
+		r.body, large, outcome, detail = c.inflate(r)
 	}
 	if outcome == measure.OK {
 		outcome, detail = u.call.judge(&c.x, r, t.done-t.sent, c.found)
 	}
+	if large {
+		c.shared.large.Unlock()
+	}
 	c.finish(i, t, outcome, r.status, detail)
 }
 
+// inflated is up to which size each loop keeps a buffer for bodies that came
+// compressed: 1 MiB. Larger ones take turns in a buffer that all loops share,
+// so that bombs cost no more memory than one of them.
+const inflated = 1 << 20
+
 // inflate undoes the compression of a body that the call looks into. What it
-// returns is good until the next call.
-func (c *cast) inflate(r reply) (body []byte, o measure.Outcome, detail string) {
+// returns is good until the next call; a large one until c.shared.large is
+// unlocked, which is then the caller's to do.
+func (c *cast) inflate(r reply) (body []byte, large bool, o measure.Outcome, detail string) {
 	most := c.plan.Spec.Target.MaxBody
 	if most <= 0 {
 		most = httpwire.DefaultBody
 	}
-	body, err := httpwire.Inflate(c.inflated[:0], httpwire.ContentEncoding(r.header), r.body, most)
-	const kept = 1 << 20 // what a rare large one needed goes
-	if c.inflated = body[:0]; cap(body) > kept {
-		c.inflated = nil
+	encoding := httpwire.ContentEncoding(r.header)
+	body, err := httpwire.Inflate(c.inflated[:0], encoding, r.body, min(most, inflated))
+	c.inflated = body[:0]
+	if errors.Is(err, httpwire.ErrTooLarge) && most > inflated {
+		large = true
+		c.shared.large.Lock()
+		if c.shared.room == nil {
+			c.shared.room = make([]byte, 0, most)
+		}
+		body, err = httpwire.Inflate(c.shared.room[:0], encoding, r.body, most)
 	}
 	var unknown httpwire.UnknownEncoding
 	switch {
 	case err == nil:
-		return body, measure.OK, ""
+		return body, large, measure.OK, ""
 	case errors.Is(err, httpwire.ErrTooLarge):
-		return nil, measure.TooLarge, err.Error()
+		return nil, large, measure.TooLarge, err.Error()
 	case errors.As(err, &unknown):
-		return nil, measure.Check, err.Error()
+		return nil, large, measure.Check, err.Error()
 	}
-	return nil, measure.Protocol, err.Error()
+	return nil, large, measure.Protocol, err.Error()
 }
 
 // fail ends a request without one.

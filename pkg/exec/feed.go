@@ -2,6 +2,7 @@ package exec
 
 import (
 	"math/bits"
+	"sync"
 	"sync/atomic"
 
 	"tollgate/internal/expr"
@@ -21,6 +22,9 @@ type shared struct {
 	// saved is what the requests before the run have saved. It is written
 	// before the first user comes, and not changed after.
 	saved []savedValue
+
+	large sync.Mutex // guards room
+	room  []byte     // for bodies that are large when inflated
 }
 
 type savedValue struct {

@@ -109,7 +109,8 @@ const (
 	// eventsPerLook is after how many events timers are looked at again.
 	eventsPerLook = 32
 	// keptBodies bounds the bodies that all loops together hold for checks and
-	// saves while they arrive: 24 MiB, or 32 KiB for each user where that is more.
+	// saves while they arrive: 24 MiB, or 32 KiB for each user where that is more,
+	// and in each loop at least one body of the size that the spec allows.
 	keptBodies = 24 << 20
 	keptByUser = 32 << 10
 )
@@ -124,7 +125,7 @@ func newLoop(c *cast, to *Addresses, zero time.Time) (driver, error) {
 		cast: c, poller: p, to: to, zero: zero, in: make([]byte, readBuffer), ended: make(chan struct{}),
 		roster: newRoster(c.plan.Spec.Target.Connection, targets, cap(c.users), c.loop, c.loops),
 		routes: make([]route, targets),
-		most:   keptBodies / int64(c.loops), limits: &httpwire.Limits{Body: c.plan.Spec.Target.MaxBody},
+		most:   max(keptBodies/int64(c.loops), c.plan.Spec.Target.MaxBody), limits: &httpwire.Limits{Body: c.plan.Spec.Target.MaxBody},
 	}
 	if c.plan.Needs().Ports > crowd {
 		l.ports = newPorts(uint64(expr.NewKey(c.x.RunKey, 0, uint64(c.loop), 0)))

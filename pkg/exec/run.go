@@ -122,6 +122,9 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 		runtime.GOMAXPROCS(n + 1)
 		defer runtime.GOMAXPROCS(old)
 	}
+	// Nearly all that is alive is small and stays: a collector that comes twice
+	// as often costs little, and what large answers leave is soon gone.
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
 
 	c := &conductor{plan: p, zero: time.Now(), shared: newShared(p), planned: p.length(), progress: o.Progress, pulse: newPulse(), broke: map[string]float64{}, looks: map[string]float64{}}
 	for i := range n {
