@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The responses are constant: what is measured is the client. The item's JSON
+// The bodies are constant: what is measured is the client. The item's JSON
 // is about 250 bytes long, the headers are those that a small service sends.
 const (
 	item = `{"status":"ok","item":{"id":"a3f9c2d1","name":"brass lamp","price":49.9,"currency":"EUR",` +

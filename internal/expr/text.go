@@ -42,6 +42,7 @@ type Text struct {
 	whole     node
 	plain     []part
 	plainTail []byte
+	literal   string // plainTail, for a text without parts
 
 	slots []int
 }
@@ -147,7 +148,7 @@ func (t *Text) Value(c *Ctx) (Value, error) {
 		return v, err
 	}
 	if len(t.plain) == 0 {
-		return Str(string(t.plainTail)), nil
+		return Str(t.literal), nil
 	}
 	s, err := appendParts(nil, t.plain, t.plainTail, c)
 	return Str(string(s)), err
@@ -225,6 +226,7 @@ func (c *Compiler) text(src string, m Mode, l *lowering) (*Text, error) {
 	}
 	t.parts, t.tail = out.finish()
 	t.plain, t.plainTail = plain.finish()
+	t.literal = string(t.plainTail)
 	slices.Sort(l.slots)
 	t.slots = slices.Compact(l.slots)
 	return t, nil
@@ -323,5 +325,5 @@ func (b *Builder) Build() *Text {
 	parts, tail := b.out.finish()
 	slices.Sort(b.slots)
 	slots := slices.Compact(slices.Clone(b.slots))
-	return &Text{parts: parts, tail: tail, plain: parts, plainTail: tail, slots: slots}
+	return &Text{parts: parts, tail: tail, plain: parts, plainTail: tail, literal: string(tail), slots: slots}
 }

@@ -32,6 +32,20 @@ func BenchmarkSmallJSON(b *testing.B) {
 	}
 }
 
+func BenchmarkSameHead(b *testing.B) {
+	var p Parser
+	p.SetLimits(&Limits{Heads: new(Heads)})
+	b.ReportAllocs()
+	b.SetBytes(int64(len(smallJSON)))
+	for b.Loop() {
+		p.Reset(false, true)
+		if _, done, err := p.Feed(smallJSON); !done || err != nil {
+			b.Fatal(done, err)
+		}
+		p.Release()
+	}
+}
+
 func BenchmarkManyFields(b *testing.B) {
 	in := []byte("HTTP/1.1 200 OK\r\n" +
 		"Server: nginx/1.24.0\r\n" +

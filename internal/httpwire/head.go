@@ -22,6 +22,14 @@ func (p *Parser) wholeHead(in []byte) (used int) {
 	if most := p.maxHeader(); len(block) > most {
 		block = block[:most]
 	}
+	var known *Heads
+	if p.limits != nil {
+		known = p.limits.Heads
+	}
+	if end := known.recall(p, block); end > 0 {
+		p.headDone()
+		return end
+	}
 	fields, fault := p.statusLine(block)
 	if fault != 0 {
 		p.fail(fault)
@@ -39,6 +47,7 @@ func (p *Parser) wholeHead(in []byte) (used int) {
 		if next > fields {
 			p.head, p.headLen = &block[fields], uint32(next-fields)
 		}
+		known.note(p, block[:end], fields)
 		p.headDone()
 		return end
 	}

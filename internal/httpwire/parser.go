@@ -8,6 +8,10 @@ type Limits struct {
 	Header        int   // bytes of one head (status line and fields), and of a trailer; 64 KiB
 	Body          int64 // bytes of a decoded body that is kept; 10 MiB
 	Informational int   // 1xx responses before the final one; 5
+
+	// Heads, if any, spares parsing heads that are the same. All parsers of
+	// these limits then belong to one thread.
+	Heads *Heads
 }
 
 // DefaultBody is the default of Limits.Body: 10 MiB.

@@ -89,6 +89,46 @@ func TestOutcomeDoesNotDependOnHowTheBytesAreCut(t *testing.T) {
 	})
 }
 
+func TestRememberedHeadChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limits := Limits{Header: rapid.SampledFrom([]int{0, 40, 4096}).Draw(t, "header limit"), Body: rapid.SampledFrom([]int64{0, 4}).Draw(t, "body limit")}
+		remembering := limits
+		remembering.Heads = new(Heads)
+		drawn := rapid.SliceOfN(anyResponse(), 1, 3).Draw(t, "responses")
+		for range rapid.IntRange(2, 8).Draw(t, "answers") {
+			in := rapid.SampledFrom(drawn).Draw(t, "in")
+			s := setup{head: rapid.Float64().Draw(t, "head") < 0.1, keep: rapid.Bool().Draw(t, "keep"), limits: &limits}
+			want := parse(t, s, in, whole(in))
+			s.limits = &remembering
+			if got := parse(t, s, in, whole(in)); got != want {
+				t.Fatalf("remembered: %+v\nparsed:     %+v", got, want)
+			}
+		}
+	})
+}
+
+func TestSameHeadIsRememberedOnce(t *testing.T) {
+	h := new(Heads)
+	p := Parser{}
+	p.SetLimits(&Limits{Heads: h})
+	answer := func(body string) []byte {
+		return []byte("HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 5\r\n\r\n" + body)
+	}
+	for _, body := range []string{"hello", "world"} {
+		in := answer(body)
+		p.Reset(false, true)
+		if _, done, err := p.Feed(in); !done || err != nil || string(p.Body()) != body || p.Status() != 200 || !p.HasCookie() {
+			t.Fatalf("%q: body %q, status %d (%v)", in, p.Body(), p.Status(), err)
+		}
+		if v, _ := Field(p.Header(), "set-cookie"); string(v) != "a=b" || &p.Header()[0] != &in[len("HTTP/1.1 200 OK\r\n")] {
+			t.Fatalf("header %q is not the answer's own", p.Header())
+		}
+	}
+	if end := h.recall(&Parser{}, answer("x")); end != len(answer("")) {
+		t.Errorf("a head of %d bytes is recalled as %d", len(answer("")), end)
+	}
+}
+
 // fieldsOf is what both parsers should see in a header.
 func fieldsOf(header []byte) map[string][]string {
 	all := map[string][]string{}
