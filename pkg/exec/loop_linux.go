@@ -111,7 +111,7 @@ func newLoop(c *cast, to *Addresses, zero time.Time) (driver, error) {
 		cast: c, poller: p, to: to, zero: zero, in: make([]byte, readBuffer), ended: make(chan struct{}),
 		roster: newRoster(c.plan.Spec.Target.Connection, targets, cap(c.users), c.loop, c.loops),
 		routes: make([]route, targets),
-		most:   max(keptBodies/int64(c.loops), c.plan.Spec.Target.MaxBody), limits: &httpwire.Limits{Body: c.plan.Spec.Target.MaxBody},
+		most:   max(keptBodies/int64(c.loops), c.plan.Spec.Target.MaxBody), limits: &httpwire.Limits{Body: c.plan.Spec.Target.MaxBody, Heads: &httpwire.Heads{}},
 	}
 	if c.plan.Needs().Ports > crowd {
 		l.ports = newPorts(uint64(expr.NewKey(c.x.RunKey, 0, uint64(c.loop), 0)))
