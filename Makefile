@@ -16,6 +16,7 @@ build: ## bin/runner, one static binary (VERSION=1.2.3 names a release)
 
 test: race-ready format vet check-specs ## everything, as CI runs it: format, vet, specs, tests with the race detector, fuzz
 	$(GO) test -race ./...
+	$(GO) test -count=1 -run TestHostileCorpusTakesLittleMemory ./pkg/exec
 	@$(MAKE) --no-print-directory fuzz
 
 # The race detector is written in C++ and linked by the C compiler.
