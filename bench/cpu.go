@@ -47,7 +47,7 @@ func cpuOverTLS(ctx context.Context, b *bench) (section, error) {
 	}
 	sec, _, err := b.cost(ctx, cells, min(b.options.rounds, most))
 	sec.title = "CPU per request over TLS"
-	sec.prose = fmt.Sprintf("GET as above, %v a run, and 50 connections with one request at a time on each. The target is an ordinary server of Go's, whose core is full before the client's: the rate is its limit.", b.options.seconds)
+	sec.prose = fmt.Sprintf("GET as above, %v a run, and 50 connections with one request at a time on each. The target is an ordinary server of Go's, whose core is about as full as the client's.", b.options.seconds)
 	return sec, err
 }
 

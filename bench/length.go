@@ -13,7 +13,7 @@ func length(ctx context.Context, b *bench) (section, error) {
 	const few, many = 100_000, 10_000_000
 	sec := section{
 		title: "Memory and the length of a run",
-		prose: "50 users who never rest, for as long as 100,000 and 10 million requests take by the rate of the run before, at most 5 min. Memory is to depend on the spec, and not on how much was sent.",
+		prose: "50 users who never rest, for 2 s (about 100,000 requests), and for as long as 10 million take at that rate, at most 5 min. Memory is to depend on the spec, and not on how much was sent.",
 	}
 	what := table{head: []string{"run", "requests", "most resident, MB"}}
 	at := func(name string, during time.Duration) cell {

@@ -2,10 +2,13 @@ package measure
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"tollgate/pkg/slo"
 )
@@ -99,6 +102,32 @@ func TestFailedRequestIsSlowerThanEveryLimit(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestPlainSuccessesCountAsAllOthersDo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		for _, c := range everyClaim() {
+			short, long := newTally(&c), newTally(&c)
+			if short.plain == notPlain {
+				continue
+			}
+			short.origin, long.origin = 5*sec, 5*sec
+			for range rapid.IntRange(1, 5).Draw(t, "samples") {
+				due := rapid.Int64Range(0, 20*sec).Draw(t, "due")
+				s := ok(due, rapid.Int64Range(1, sec).Draw(t, "response"))
+				if rapid.Bool().Draw(t, "connects") {
+					s.Connect, s.Reused = 1, false
+				}
+				var g reading
+				g.read(s)
+				short.success(&g)
+				long.record(&g, 10*sec)
+			}
+			if a, b := short.counted(), long.counted(); !reflect.DeepEqual(a, b) {
+				t.Fatalf("%v: %v, want %v", c.Objective.Metric, a, b)
+			}
+		}
+	})
 }
 
 func TestFailureOlderThanTheTimeoutCountsWithItsAgeInTheMean(t *testing.T) {

@@ -39,6 +39,8 @@ type tally struct {
 	class  string
 	slow   int64 // the first ns on the wrong side of the limit
 
+	plain plain
+
 	origin  int64 // ns; slot 0 starts here
 	started bool  // origin is set
 	slots   []struct{ n, bad uint32 }
@@ -47,9 +49,55 @@ type tally struct {
 	lost    uint64
 }
 
+// plain is how a success is counted where its slot needs no more than N and Bad.
+type plain uint8
+
+const (
+	notPlain plain = iota
+	isGood         // it is never bad
+	isTimed        // it is bad from the limit on
+)
+
+func plainly(m slo.Metric) plain {
+	switch m.Kind {
+	case slo.Quantile, slo.Within:
+		return isTimed
+	case slo.Errors, slo.Throughput, slo.Successes, slo.Requests, slo.Dropped:
+		if m.Class == OK.String() {
+			return notPlain
+		}
+		return isGood
+	}
+	return notPlain
+}
+
+// success is record for a success and a plain claim.
+func (t *tally) success(g *reading) {
+	bad := uint32(0)
+	if t.plain == isTimed {
+		v := g.times[t.clock&3]
+		if v < 0 {
+			return
+		}
+		if v >= t.slow {
+			bad = 1
+		}
+	}
+	i := uint64(g.due-t.origin) / 1e9
+	if g.due < t.origin {
+		i = 0
+	}
+	if i >= uint64(len(t.slots)) {
+		t.grow(int(i) + 1)
+	}
+	s := &t.slots[i]
+	s.n++
+	s.bad += bad
+}
+
 func newTally(c *slo.Claim) tally {
 	m := c.Objective.Metric
-	return tally{kind: m.Kind, clock: m.Clock, onlyOK: m.OnlyOK, class: m.Class, slow: c.Objective.SlowNanos()}
+	return tally{plain: plainly(m), kind: m.Kind, clock: m.Clock, onlyOK: m.OnlyOK, class: m.Class, slow: c.Objective.SlowNanos()}
 }
 
 // reading is a Sample as claims see it.
