@@ -12,7 +12,7 @@ import (
 // each request: all but a few of them are a struct that waits.
 func million(ctx context.Context, b *bench) (section, error) {
 	const people, limit = 1_000_000, 256
-	at := cell{name: "1,000,000 users", load: load{kind: visits, users: people, ramp: time.Minute, during: b.options.hold}}
+	at := cell{name: "1,000,000 users", load: load{kind: visits, users: people, ramp: 2 * time.Minute, during: b.options.hold}}
 	all, failures, err := b.alternate(ctx, []cell{at}, min(b.options.rounds, 3), 0)
 	if err != nil {
 		return section{}, err

@@ -32,7 +32,8 @@ func (h *Heads) recall(p *Parser, block []byte) (end int) {
 
 // note remembers the head that p has just read and not yet acted upon.
 func (h *Heads) note(p *Parser, head []byte, fields int) {
-	if h == nil || len(head) > longestHead {
+	// An informational head is counted where it is parsed.
+	if h == nil || len(head) > longestHead || p.status < 200 {
 		return
 	}
 	h.text = append(h.text[:0], head...)

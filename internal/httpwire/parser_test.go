@@ -618,3 +618,15 @@ func TestErrorsTellTheUserWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+func TestRememberedHeadsDoNotHideAFlood(t *testing.T) {
+	hint := "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+	for _, n := range []int{5, 6} {
+		var p Parser
+		p.SetLimits(&Limits{Heads: &Heads{}})
+		_, done, err := p.Feed([]byte(strings.Repeat(hint, n) + "HTTP/1.1 204 No Content\r\n\r\n"))
+		if done != (n == 5) || (err == ErrInformational) != (n == 6) {
+			t.Errorf("%d hints before the answer: done %v, %v", n, done, err)
+		}
+	}
+}

@@ -579,7 +579,7 @@ endpoints:
   head: HEAD /head
   delete: DELETE /delete
 personas: {p: {think: 5ms, tasks: {form: 1, multipart: 1, file: 1, head: 1, delete: 1}}}
-stages: [steady: {users: 4, for: 500ms}]
+stages: [steady: {users: 4, for: 2s}]
 `, w.addr()), map[string]string{"data/big.bin": big})
 		agree(t, r, w)
 		if seen := w.paths(); len(seen) != 5 {

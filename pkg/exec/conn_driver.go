@@ -94,7 +94,7 @@ func newConn(c *cast, to *Addresses, zero time.Time) (driver, error) {
 	}
 	d := &connDriver{
 		alarm: alarm, cast: c, dialers: dialers, turns: make([]int, len(dialers)), to: to, zero: zero,
-		roster: newRoster(c.plan.Spec.Target.Connection, len(dialers), cap(c.users), c.loop, c.loops),
+		roster: newRoster(c.plan.Spec.Target.Connection, len(dialers), cap(c.users), c.plan.files, c.loop, c.loops),
 		back:   make(chan *ride, 256), asked: make(chan func()), ended: make(chan struct{}),
 	}
 	d.bound()

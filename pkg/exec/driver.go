@@ -85,5 +85,5 @@ var errTooMuchHeld = fmt.Errorf("%w: the bodies under way are more than may be h
 // The details of requests that the engine ended.
 const (
 	inFlightAtEnd = "in flight when the run ended"
-	noneFree      = "no connection of the pool was free within the timeout"
+	noneFree      = "no connection was free within the timeout"
 )

@@ -94,6 +94,8 @@ type rest struct {
 const (
 	// crowd is from how many connections to one address on ports may get scarce.
 	crowd = 8192
+	// startsPerFlush is how many requests are taken up before answers are read.
+	startsPerFlush = 128
 	// eventsPerLook is after how many events timers are looked at again.
 	eventsPerLook = 32
 )
@@ -109,11 +111,11 @@ func newLoop(c *cast, to *Addresses, zero time.Time) (driver, error) {
 	targets := 1 + len(c.plan.Spec.Others)
 	l := &loop{
 		cast: c, poller: p, to: to, zero: zero, in: make([]byte, readBuffer), ended: make(chan struct{}),
-		roster: newRoster(c.plan.Spec.Target.Connection, targets, cap(c.users), c.loop, c.loops),
+		roster: newRoster(c.plan.Spec.Target.Connection, targets, cap(c.users), c.plan.files, c.loop, c.loops),
 		routes: make([]route, targets),
 		most:   max(keptBodies/int64(c.loops), c.plan.Spec.Target.MaxBody), limits: &httpwire.Limits{Body: c.plan.Spec.Target.MaxBody, Heads: &httpwire.Heads{}},
 	}
-	if c.plan.Needs().Ports > crowd {
+	if c.plan.Needs().Ports > crowd || l.roster.per == spec.PerRequest {
 		l.ports = newPorts(uint64(expr.NewKey(c.x.RunKey, 0, uint64(c.loop), 0)))
 	}
 	if cap(l.roster.lanes) > 0 {
@@ -176,7 +178,7 @@ func (l *loop) run(stop *atomic.Bool) {
 		}
 		before := l.now()
 		wait := min(max(l.next()-before, 0), longestWait)
-		if len(l.full) > 0 {
+		if len(l.full) > 0 || len(l.outbox) > 0 {
 			wait = 0
 		}
 		events := l.poller.wait(wait)
@@ -215,6 +217,11 @@ func (l *loop) discard() { l.poller.close() }
 // close gives every descriptor back; what is still in flight ends as aborted.
 func (l *loop) close() {
 	now := l.now()
+	for k := 0; k < len(l.outbox); k++ { // may queue more
+		if i := l.outbox[k]; l.begin(i, now) {
+			l.fail(i, trip{done: now}, measure.Aborted, inFlightAtEnd)
+		}
+	}
 	l.roster.waiting(func(i int32) {
 		l.roster.stepOut(i)
 		l.fail(i, trip{done: now}, measure.Aborted, inFlightAtEnd)
@@ -235,10 +242,14 @@ func (l *loop) close() {
 
 // flush carries out what the cast decided: hang-ups first, so that a user that
 // left and came again begins with a connection of its own.
+//
+// Of requests it takes a number up at a time: what has been answered meanwhile
+// must not wait until all of a crowd have their connections.
 func (l *loop) flush() {
-	for k := 0; k < len(l.outbox) || len(l.hangup) > 0; {
+	k := 0
+	for k < len(l.outbox) && k < startsPerFlush || len(l.hangup) > 0 {
 		for _, i := range l.hangup {
-			l.roster.leave(i, func(n int32) { l.disconnect(n) })
+			l.roster.leave(i, l.disconnect)
 		}
 		l.hangup = l.hangup[:0]
 		if k < len(l.outbox) {
@@ -246,7 +257,7 @@ func (l *loop) flush() {
 			k++
 		}
 	}
-	l.outbox = l.outbox[:0]
+	l.outbox = append(l.outbox[:0], l.outbox[k:]...)
 }
 
 // start takes a user's request up. In a pool it may have to wait for a

@@ -30,6 +30,7 @@ type Plan struct {
 	after    []*call              // and after the last has left
 	feeding  map[*spec.Feeder]int // how many personas draw from it once per user
 	ids      *deal                // numbers every user of every persona, 1-based, without gaps by weight
+	files    int                  // connections that this process may have open, 0: any number
 	paths    int                  // that one answer is searched for, at most
 	maxUsers int                  // of any stage: users with a connection of their own
 }
@@ -98,7 +99,7 @@ func (p *Plan) loops(n int) int {
 // Compile makes the plan of a spec. A valid spec always compiles; the error
 // names a limit of this machine that the load would pass.
 func Compile(s *spec.Spec, o Options) (*Plan, error) {
-	p := &Plan{Spec: s, Seed: o.Seed, feeding: map[*spec.Feeder]int{}}
+	p := &Plan{Spec: s, Seed: o.Seed, files: o.MaxConnections, feeding: map[*spec.Feeder]int{}}
 
 	var steps []measure.Step
 	compile := func(sp *spec.Persona, taskName string, setup bool, in []*spec.Step) []*call {

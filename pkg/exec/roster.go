@@ -7,12 +7,16 @@ import "tollgate/pkg/spec"
 // one loop.
 //
 // Per user, each user keeps one connection to each target. Per request, a
-// connection is anyone's for one request. In a pool, a bounded number is lent:
-// who finds none free waits in line, and that wait is part of its latency.
+// connection is anyone's for one request. In a pool, a bounded number is lent.
+// Who finds none free, in a pool or because this process may open no more, waits
+// in line: the target has not answered the others yet, so that wait is part of
+// the latency.
 type roster struct {
 	per     spec.Per
 	targets int
-	size    int // pool: connections to each target that this loop may open
+	// size is how many connections this loop may open: in a pool to each target;
+	// per request at once, 0 for any number.
+	size int
 
 	// link is, by user and target (per user) or by user (otherwise), the
 	// connection plus one; 0: none; below: it waits for one, and this is its
@@ -21,8 +25,8 @@ type roster struct {
 	lanes []lane
 	spare []int32   // numbers that stand for nothing at present
 	free  [][]int32 // pool: by target, connections that nobody uses, last in first out
-	made  []int     // pool: by target, connections that there are
-	line  []queue   // pool: by target, users who wait
+	made  []int     // by target, connections that there are; per request of all
+	line  []queue   // by target, users who wait; per request for any
 	last  int32     // ticket, below 0
 }
 
@@ -38,7 +42,7 @@ type queue struct {
 	head  int
 }
 
-type place struct{ user, ticket int32 }
+type place struct{ user, ticket, target int32 }
 
 func (q *queue) push(p place) {
 	if q.head > 1024 && q.head*2 > len(q.items) {
@@ -61,12 +65,18 @@ func (q *queue) pop() (place, bool) {
 }
 
 // newRoster returns the roster of one loop of several for a spec's policy.
-// users is how many are expected, for room.
-func newRoster(c spec.Connection, targets, users, loop, loops int) roster {
+// users is how many are expected, for room; most is how many connections this
+// process may have open, 0 for any number.
+func newRoster(c spec.Connection, targets, users, most, loop, loops int) roster {
 	r := roster{per: c.Per, targets: targets}
 	switch c.Per {
 	case spec.PerUser:
 		users *= targets
+	case spec.PerRequest:
+		if most > 0 {
+			r.size = max(1, most/loops)
+		}
+		r.made, r.line = make([]int, 1), make([]queue, 1)
 	case spec.Pool:
 		if r.size = c.Size / loops; loop < c.Size%loops {
 			r.size++
@@ -105,19 +115,30 @@ func (r *roster) take(user int32, target int) (number int32, ok bool) {
 			r.lanes[number].user, r.link[at] = user, number+1
 			return number, true
 		}
-		if r.made[target] >= r.size {
+	}
+	if r.per != spec.PerUser {
+		of := r.share(target)
+		if r.size > 0 && r.made[of] >= r.size {
 			if r.last--; r.last >= 0 { // two thousand million waits later
 				r.last = -1
 			}
 			r.link[at] = r.last
-			r.line[target].push(place{user, r.last})
+			r.line[of].push(place{user, r.last, int32(target)})
 			return 0, false
 		}
-		r.made[target]++
+		r.made[of]++
 	}
 	number = r.number(lane{user, int32(target)})
 	r.link[at] = number + 1
 	return number, true
+}
+
+// share returns which count and which line a target has.
+func (r *roster) share(target int) int {
+	if r.per == spec.PerRequest {
+		return 0
+	}
+	return target
 }
 
 // number returns a number that stands for nothing else.
@@ -140,7 +161,7 @@ func (r *roster) of(user int32, target int) (number int32, ok bool) {
 
 // stepOut takes a user out of the line; false: it did not wait.
 func (r *roster) stepOut(user int32) bool {
-	if r.per != spec.Pool || int(user) >= len(r.link) || r.link[user] >= 0 {
+	if r.per == spec.PerUser || int(user) >= len(r.link) || r.link[user] >= 0 {
 		return false
 	}
 	r.link[user] = 0
@@ -151,23 +172,27 @@ func (r *roster) stepOut(user int32) bool {
 // next user is another one, who waited and has it now.
 func (r *roster) giveBack(number int32) (next int32, ok bool) {
 	l := r.lanes[number]
-	switch r.per {
-	case spec.PerRequest:
-		r.link[l.user] = 0
-		r.spare = append(r.spare, number)
-	case spec.Pool:
-		r.link[l.user] = 0
-		for {
-			p, waits := r.line[l.target].pop()
-			if !waits {
-				break
-			}
-			if r.link[p.user] == p.ticket {
-				r.lanes[number].user, r.link[p.user] = p.user, number+1
-				return p.user, true
-			}
+	if r.per == spec.PerUser {
+		return 0, false
+	}
+	r.link[l.user] = 0
+	of := r.share(int(l.target))
+	for {
+		p, waits := r.line[of].pop()
+		if !waits {
+			break
 		}
-		r.free[l.target] = append(r.free[l.target], number)
+		if r.link[p.user] == p.ticket {
+			r.lanes[number] = lane{p.user, p.target}
+			r.link[p.user] = number + 1
+			return p.user, true
+		}
+	}
+	if r.per == spec.Pool {
+		r.free[of] = append(r.free[of], number)
+	} else {
+		r.made[of]--
+		r.spare = append(r.spare, number)
 	}
 	return 0, false
 }

@@ -18,7 +18,8 @@ func TestRosterLendsNoConnectionTwice(t *testing.T) {
 		}
 		targets := rapid.IntRange(1, 3).Draw(t, "targets")
 		const users = 8
-		r := newRoster(policy, targets, users, 0, 1)
+		most := rapid.IntRange(0, 3).Draw(t, "most")
+		r := newRoster(policy, targets, users, most, 0, 1)
 
 		type loan struct {
 			number int32
@@ -26,6 +27,7 @@ func TestRosterLendsNoConnectionTwice(t *testing.T) {
 		}
 		underWay := map[int32]loan{}                 // by user
 		waits := make([][]int32, targets)            // by target, in order
+		wants := map[int32]int{}                     // who waits: the target
 		kept := map[[2]int32]int32{}                 // per user: its connection to a target
 		holder := func(number int32) (int32, bool) { // who has it under way
 			for u, l := range underWay {
@@ -66,19 +68,20 @@ func TestRosterLendsNoConnectionTwice(t *testing.T) {
 				}
 				number, ok := r.take(user, target)
 				if !ok {
-					if policy.Per != spec.Pool {
-						t.Fatal("nobody waits but for a pool")
+					n, size, line := 0, policy.Size, target
+					if policy.Per == spec.PerRequest {
+						size, line = most, 0
 					}
-					n := 0
 					for _, l := range underWay {
-						if l.target == target {
+						if l.target == target || policy.Per == spec.PerRequest {
 							n++
 						}
 					}
-					if n < policy.Size {
-						t.Fatalf("user %d waits, and %d of %d connections are lent", user, n, policy.Size)
+					if policy.Per == spec.PerUser || size == 0 || n < size {
+						t.Fatalf("user %d waits, and %d of %d connections are lent", user, n, size)
 					}
-					waits[target] = append(waits[target], user)
+					waits[line] = append(waits[line], user)
+					wants[user] = target
 					continue
 				}
 				lent(user, number, target)
@@ -94,12 +97,16 @@ func TestRosterLendsNoConnectionTwice(t *testing.T) {
 				}
 				delete(underWay, user)
 				next, ok := r.giveBack(l.number)
-				if line := waits[l.target]; policy.Per == spec.Pool && len(line) > 0 {
+				of := l.target
+				if policy.Per == spec.PerRequest {
+					of = 0
+				}
+				if line := waits[of]; len(line) > 0 {
 					if !ok || next != line[0] {
 						t.Fatalf("%d waits longest, and %d (%v) was served", line[0], next, ok)
 					}
-					waits[l.target] = line[1:]
-					lent(next, l.number, l.target)
+					waits[of] = line[1:]
+					lent(next, l.number, wants[next])
 				} else if ok {
 					t.Fatalf("user %d was served without having waited", next)
 				}

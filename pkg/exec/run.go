@@ -118,9 +118,9 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 		runtime.GOMAXPROCS(n + 1)
 		defer runtime.GOMAXPROCS(old)
 	}
-	// Nearly all that is alive is small and stays: a collector that comes twice
-	// as often costs little, and what large answers leave is soon gone.
-	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	// Nearly all that is alive is small and stays: a collector that comes four
+	// times as often costs little, and what large answers leave is soon gone.
+	defer debug.SetGCPercent(debug.SetGCPercent(25))
 
 	c := &conductor{plan: p, zero: time.Now(), shared: newShared(p), planned: p.length(), progress: o.Progress, pulse: newPulse(), broke: map[string]float64{}, looks: map[string]float64{}}
 	for i := range n {
@@ -170,9 +170,17 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 		return nil, *err
 	}
 
-	var parts []*measure.Snapshot
+	// Users and connections have gone; what the report is made of should not
+	// come on top of them.
+	var recorders []*measure.Recorder
 	for _, cast := range c.casts {
-		parts = append(parts, cast.rec.Snapshot())
+		recorders = append(recorders, cast.rec)
+	}
+	c.casts, c.drivers = nil, nil
+	debug.FreeOSMemory()
+	var parts []*measure.Snapshot
+	for _, rec := range recorders {
+		parts = append(parts, rec.End())
 	}
 	snap, err := measure.Merge(parts...)
 	if err != nil {
