@@ -6,7 +6,7 @@ FUZZTIME ?= 3s
 VERSION  ?=
 BENCH    ?=
 
-.PHONY: help build test race-ready format vet check-specs fuzz bench bench-go lint clean
+.PHONY: help build test race-ready format vet check-specs fuzz bench bench-go profile lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,8 +15,8 @@ build: ## bin/runner, one static binary (VERSION=1.2.3 names a release)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w$(if $(VERSION), -X main.version=$(VERSION))" -o bin/runner ./cmd/runner
 
 test: race-ready format vet check-specs ## everything, as CI runs it: format, vet, specs, tests with the race detector, fuzz
-	$(GO) test -race ./...
-	$(GO) test -count=1 -run TestHostileCorpusTakesLittleMemory ./pkg/exec
+	$(GO) test -pgo=off -race ./...
+	$(GO) test -pgo=off -count=1 -run TestHostileCorpusTakesLittleMemory ./pkg/exec
 	@$(MAKE) --no-print-directory fuzz
 
 # The race detector is written in C++ and linked by the C compiler.
@@ -27,12 +27,12 @@ format: ## fail on Go files that gofmt would change
 	@changed="$$(gofmt -l .)"; test -z "$$changed" || { echo "not formatted, run gofmt -w on:" $$changed >&2; exit 1; }
 
 vet: ## go vet, for this system and for those that have no loop driver
-	$(GO) vet ./...
-	GOOS=darwin $(GO) vet ./...
-	GOOS=windows $(GO) vet ./...
+	$(GO) vet -pgo=off ./...
+	GOOS=darwin $(GO) vet -pgo=off ./...
+	GOOS=windows $(GO) vet -pgo=off ./...
 
 check-specs: ## every fault of the specs of this repository
-	$(GO) run ./cmd/runner check specs/*.yaml
+	$(GO) run -pgo=off ./cmd/runner check specs/*.yaml
 
 fuzz: ## every fuzz target for FUZZTIME, one after the other (FUZZTIME=1m)
 	@GO="$(GO)" .ci/fuzz "$(FUZZTIME)"
@@ -42,6 +42,12 @@ bench: ## the runner beside other generators, into bench/RESULTS.md (BENCH="-wit
 
 bench-go: ## the benchmarks of single functions, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# What `go build` makes the hot path of (profile-guided optimisation). A profile
+# of each of these runs, merged: see CONTRIBUTING.md.
+profile: ## renew cmd/runner/default.pgo from profiles in PROFILES (run --cpu-profile)
+	$(GO) tool pprof -proto $(PROFILES) > default.pgo
+	mv default.pgo cmd/runner/default.pgo
 
 lint: format vet ## format, vet and staticcheck (downloads staticcheck)
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"syscall"
 	"time"
@@ -41,7 +42,7 @@ type runOptions struct {
 func (a *app) runCommand() *cobra.Command {
 	var l load
 	var o runOptions
-	var stored string
+	var stored, profile string
 	cmd := &cobra.Command{
 		Use:   "run SPEC",
 		Short: "Load the target as a spec says, judge its promises, write the report",
@@ -74,12 +75,18 @@ partial report is written. The same signal for the third time ends it at once.`,
 						return err
 					}
 				}
+				stop, err := profiled(profile)
+				if err != nil {
+					return err
+				}
+				defer stop()
 				return a.run(ctx, p, o)
 			})
 		},
 	}
 	l.addFlags(cmd.Flags())
 	o.addFlags(cmd.Flags())
+	cmd.Flags().StringVar(&profile, "cpu-profile", "", "write to this `file` where the runner itself spends its time, for go tool pprof")
 	cmd.Flags().StringVar(&stored, "baseline", "", "stored `result` that SLOs of a baseline are compared with: a folder, or its result.json")
 	_ = cmd.RegisterFlagCompletionFunc("profile", a.completeProfiles)
 	return cmd
@@ -94,6 +101,25 @@ func (o *runOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.quiet, "quiet", false, "no progress on stderr")
 	fs.BoolVar(&o.json, "json", false, "print verdict.json instead of the tables")
 	fs.BoolVar(&o.noColor, "no-color", false, "no colours (also: NO_COLOR=1)")
+}
+
+// profiled begins a profile of this process; stop ends it.
+func profiled(file string) (stop func(), err error) {
+	if file == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return nil, misuse("", "--cpu-profile: %v", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		f.Close()
+		return nil, misuse("", "--cpu-profile: %v", err)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+	}, nil
 }
 
 // interruptible runs f under a context that SIGINT and SIGTERM end.
