@@ -18,6 +18,7 @@ type Addresses struct {
 	targets []*spec.Target
 	allow   []string
 	lists   []atomic.Pointer[[]netip.AddrPort]
+	fixed   bool             // they are not looked up again
 	silent  []netip.AddrPort // took no connection before the run: left out of it
 	// stale counts the look-ups that failed, or named an address that may not
 	// be loaded: the run goes on with the addresses before.
@@ -28,6 +29,7 @@ type Addresses struct {
 // what a caller brings that has resolved them itself.
 func FixedAddresses(s *spec.Spec, to ...netip.AddrPort) *Addresses {
 	a := newAddresses(s, nil)
+	a.fixed = true
 	for i := range a.lists {
 		list := []netip.AddrPort{to[min(i, len(to)-1)]}
 		a.lists[i].Store(&list)
@@ -62,6 +64,9 @@ func (a *Addresses) String() string {
 // keep looks the hosts up again at the interval of the spec, until the context
 // ends. Names are never looked up on a loop.
 func (a *Addresses) keep(ctx context.Context, every time.Duration) {
+	if a.fixed {
+		return
+	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {

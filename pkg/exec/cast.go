@@ -256,7 +256,7 @@ func (c *cast) advance(now int64, expire func(i int32)) {
 				c.startTask(i, at)
 			}
 		case idle: // waits for an arrival, and its set-up has grown old
-			if c.open != nil && !c.draining && c.stale(u, now) {
+			if c.open != nil && !c.draining && !c.paused && c.stale(u, now) {
 				c.refresh(i, now)
 			}
 		}
@@ -346,6 +346,9 @@ func (c *cast) render(i int32, now int64, dst, scratch []byte) (out, tail, spare
 	c.context(u, now)
 	if len(k.values) > 0 {
 		c.drawValues(u, k.values)
+	}
+	if k.redirects > 0 {
+		u.more().rendered = now
 	}
 	out, spare, err = k.append(dst, scratch, &c.x, c.cookie(u))
 	return out, k.blob, spare, err
@@ -461,6 +464,13 @@ func (c *cast) finish(i int32, t trip, o measure.Outcome, status int, detail str
 // drain ends the run softly: tasks that have begun are finished, none begins.
 // With halt not even the next step begins.
 func (c *cast) drain(halt bool) {
+	if !halt && !c.draining { // what was due before the end, and was not looked at yet
+		for _, q := range c.upcoming {
+			if q.last {
+				c.arriveBefore(q.start, q.start)
+			}
+		}
+	}
 	c.draining, c.halted = true, c.halted || halt
 	c.moving, c.more = false, false
 	if c.halted { // what still waits now was cut off by us, not by the target

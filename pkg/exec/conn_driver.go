@@ -72,6 +72,8 @@ const (
 	// longestTurn is how long requests are taken up before timers are looked at
 	// again: 2 ms.
 	longestTurn = int64(2 * time.Millisecond)
+	// mostRounds is how often a flush goes on with what it has queued itself.
+	mostRounds = 8
 	// lastLook is how long after its deadline a request may still find its answer
 	// lying there unread, before it is given up without it: 50 ms.
 	lastLook = int64(50 * time.Millisecond)
@@ -139,6 +141,9 @@ func (d *connDriver) run(stop *atomic.Bool) {
 		d.turn(now)
 		now = d.now()
 		wait := min(max(d.next()-now, 0), longestWait)
+		if len(d.outbox) > 0 {
+			wait = 0
+		}
 		due = now + wait
 		if armed <= now || due < armed {
 			d.alarm.set(wait)
@@ -181,7 +186,8 @@ func (d *connDriver) collect() {
 // flush carries out what the cast decided: hang-ups first, so that a user that
 // left and came again begins with a connection of its own.
 func (d *connDriver) flush() {
-	for len(d.outbox) > 0 || len(d.hangup) > 0 {
+	// A few rounds: who asks, and the end of the run, are not to wait for ever.
+	for round := 0; round < mostRounds && (len(d.outbox) > 0 || len(d.hangup) > 0); round++ {
 		for _, i := range d.hangup {
 			d.roster.leave(i, func(n int32) {
 				if l := &d.lines[n]; l.wire != nil {
@@ -408,6 +414,14 @@ func (d *connDriver) giveUp(n int32, o measure.Outcome, detail string) {
 // close ends what is in flight as aborted, and waits for every goroutine.
 func (d *connDriver) close() {
 	d.ending = true
+	defer func() {
+		for k := 0; k < len(d.outbox); k++ { // nothing of it was begun
+			if i := d.outbox[k]; d.begin(i, d.now()) {
+				d.fail(i, trip{done: d.now()}, measure.Aborted, inFlightAtEnd)
+			}
+		}
+		d.outbox, d.hangup = d.outbox[:0], d.hangup[:0]
+	}()
 	d.roster.waiting(func(i int32) {
 		d.roster.stepOut(i)
 		d.fail(i, trip{done: d.now()}, measure.Aborted, inFlightAtEnd)
@@ -428,5 +442,4 @@ func (d *connDriver) close() {
 	}
 	d.closes.Wait()
 	d.alarm.close()
-	d.outbox, d.hangup = d.outbox[:0], d.hangup[:0]
 }

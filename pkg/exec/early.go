@@ -146,7 +146,7 @@ func (c *conductor) giveUp(now int64) {
 // goes on at this rate without another one.
 func (c *conductor) giveUpOnUs(now int64) {
 	const least, seconds = 20, 3
-	if c.aborted != "" || c.own < least || now < int64(seconds*time.Second) {
+	if c.aborted != "" || c.part == nil || now <= c.began || c.own < least || now < int64(seconds*time.Second) {
 		return
 	}
 	whole := max(1, c.planned.Seconds()/time.Duration(now).Seconds())

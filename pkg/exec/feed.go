@@ -69,12 +69,17 @@ func (f *feed) fill(slots []expr.Value, nth uint64) (ok bool) {
 }
 
 // feedUser draws the rows that a user has for the whole run: by its number, so
-// that the same user has the same row on any number of loops.
+// that the same user has the same row on any number of loops. Rows that come
+// once are drawn in the order in which users come: their numbers may have gaps,
+// and there is no row to lose.
 func (c *cast) feedUser(u *user) {
 	for _, f := range c.plan.personas[u.persona].feeds {
 		nth := uint64(u.id - 1)
 		if c.plan.feeding[f] == 1 { // the numbers of one persona alone have no gaps
 			nth = uint64(u.number)
+		}
+		if f.Order == spec.FeedOnce {
+			nth = c.shared.feeds[f].next.Add(1) - 1
 		}
 		if !c.shared.feeds[f].fill(u.slots, nth) {
 			u.more().starved, u.extra.barren = f.Name, true
@@ -82,12 +87,17 @@ func (c *cast) feedUser(u *user) {
 	}
 }
 
-// feedTask draws the rows of a task, in the order in which tasks begin. When
-// there is none left, the requests of the task are not sent, and fail.
-func (c *cast) feedTask(u *user, feeds []*spec.Feeder) {
+// fed forgets that a task found no row, before something else is done.
+func (u *user) fed() {
 	if u.extra != nil && !u.extra.barren {
 		u.extra.starved = ""
 	}
+}
+
+// feedTask draws the rows of a task, in the order in which tasks begin. When
+// there is none left, the requests of the task are not sent, and fail.
+func (c *cast) feedTask(u *user, feeds []*spec.Feeder) {
+	u.fed()
 	for _, f := range feeds {
 		d := c.shared.feeds[f]
 		if !d.fill(u.slots, d.next.Add(1)-1) {

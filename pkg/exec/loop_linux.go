@@ -96,6 +96,8 @@ const (
 	crowd = 8192
 	// startsPerFlush is how many requests are taken up before answers are read.
 	startsPerFlush = 128
+	// longestFlush is for how long, after which timers are looked at as well: 2 ms.
+	longestFlush = int64(2 * time.Millisecond)
 	// eventsPerLook is after how many events timers are looked at again.
 	eventsPerLook = 32
 )
@@ -176,20 +178,25 @@ func (l *loop) run(stop *atomic.Bool) {
 			close(call.done)
 			l.flush()
 		}
-		before := l.now()
-		wait := min(max(l.next()-before, 0), longestWait)
+		wait := min(max(l.next()-l.now(), 0), longestWait)
 		if len(l.full) > 0 || len(l.outbox) > 0 {
 			wait = 0
 		}
-		events := l.poller.wait(wait)
-		after := l.now()
-		// What woke a wait came just now; what was there already when the wait
-		// began may have come at any time since the last look.
-		l.since = after
-		if after-before < noWait {
-			l.since = looked
+		// What is there already may have come at any time since the last look, and
+		// what does not fit into one look has not been looked at; what ends a wait
+		// comes just then.
+		events, waited := l.poller.wait(0), false
+		if len(events) == 0 && wait > 0 {
+			events, waited = l.poller.wait(wait), true
 		}
-		looked = after
+		after := l.now()
+		l.since = looked
+		if waited && len(events) < len(l.poller.events) {
+			l.since = after
+		}
+		if len(events) < len(l.poller.events) {
+			looked = after
+		}
 		for k := range events {
 			l.dispatch(&events[k])
 			if k%eventsPerLook == eventsPerLook-1 {
@@ -207,9 +214,6 @@ func (l *loop) run(stop *atomic.Bool) {
 		}
 	}
 }
-
-// noWait is how short a wait is that found its events already there: 20 us.
-const noWait = 20_000
 
 // discard gives back what a loop that never ran holds.
 func (l *loop) discard() { l.poller.close() }
@@ -246,8 +250,8 @@ func (l *loop) close() {
 // Of requests it takes a number up at a time: what has been answered meanwhile
 // must not wait until all of a crowd have their connections.
 func (l *loop) flush() {
-	k := 0
-	for k < len(l.outbox) && k < startsPerFlush || len(l.hangup) > 0 {
+	k, began := 0, l.clock
+	for k < len(l.outbox) && k < startsPerFlush && l.clock-began < longestFlush || len(l.hangup) > 0 {
 		for _, i := range l.hangup {
 			l.roster.leave(i, l.disconnect)
 		}
@@ -284,6 +288,7 @@ func (l *loop) carry(n int32, now int64) {
 		l.write(n, now)
 		return
 	}
+	now = l.now() // to open the one before took a while
 	to := l.peer(int(l.roster.lanes[n].target))
 	fd, err := dial(to.to, to.v6, l.ports)
 	if err != nil {
@@ -582,8 +587,10 @@ func (l *loop) expire(i int32) {
 	}
 	n, _ := l.roster.of(i, int(l.users[i].on))
 	if l.conns[n].state == waiting {
-		if l.read(n); l.conns[n].state != waiting {
-			return
+		start := l.users[i].start
+		l.read(n)
+		if u := &l.users[i]; !u.flying || u.start != start {
+			return // and the connection may be another's by now
 		}
 	}
 	c := &l.conns[n]

@@ -275,6 +275,13 @@ func (p *Plan) compileOpen(cs *stage, st *spec.Stage, before []int, o Options) {
 	if o.MaxConnections > 0 && p.Spec.Target.Connection.Per == spec.PerUser {
 		limit = min(limit, max(1, o.MaxConnections/(1+len(p.Spec.Others))))
 	}
+	for i, sp := range p.Spec.Personas { // no user without a row of its own
+		for _, f := range sp.Feeds {
+			if f.Order == spec.FeedOnce && cs.draw[i] > 0 {
+				limit = max(1, min(limit, len(f.Rows)))
+			}
+		}
+	}
 	// To begin with, what answers of 100 ms would keep busy, and a few of each persona.
 	pool := min(limit, max(10*len(p.personas), int(math.Ceil(peak/10))))
 	cs.pool = newDeal(cs.draw).counts(pool)

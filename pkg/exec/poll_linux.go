@@ -5,6 +5,9 @@ import (
 	"math"
 	"net/netip"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -71,7 +74,7 @@ func dial(to unix.Sockaddr, v6 bool, p *ports) (int, error) {
 		// A request is one write: waiting to fill a segment can only delay it.
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		if p != nil && tries < mostPorts {
-			p.bind(fd, v6)
+			p.bind(fd, to)
 		}
 		err = unix.Connect(fd, to)
 		if err == nil || err == unix.EINPROGRESS {
@@ -90,7 +93,10 @@ func dial(to unix.Sockaddr, v6 bool, p *ports) (int, error) {
 // through all of them for each connection: with 28,000 ports, that is 5 ms for
 // each connection to one address beyond the 14,000th. To bind the next port
 // takes 2 us, whatever is open.
-type ports struct{ low, high, next int }
+type ports struct {
+	low, high, next int
+	reserved        [][2]int // ranges that the system keeps for others
+}
 
 // mostPorts is how many ports are tried before the choice is left to the kernel.
 const mostPorts = 64
@@ -106,12 +112,34 @@ func newPorts(start uint64) *ports {
 	if _, err := fmt.Sscan(string(text), &p.low, &p.high); err != nil || p.low < 1 || p.high < p.low || p.high > math.MaxUint16 {
 		return nil
 	}
+	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_reserved_ports"); err == nil {
+		for item := range strings.SplitSeq(strings.TrimSpace(string(text)), ",") {
+			first, last, found := strings.Cut(item, "-")
+			from, err := strconv.Atoi(first)
+			to := from
+			if found {
+				to, _ = strconv.Atoi(last)
+			}
+			if err == nil {
+				p.reserved = append(p.reserved, [2]int{from, to})
+			}
+		}
+	}
 	p.next = p.low + int(start%uint64(p.high-p.low+1))
 	return p
 }
 
-// bind gives a socket the next port that no listener and no other process has.
-func (p *ports) bind(fd int, v6 bool) {
+// bind gives a socket the next port that no listener and no other process has,
+// and never the one that it is to connect to: a connection from a port to itself
+// would answer with our own request.
+func (p *ports) bind(fd int, to unix.Sockaddr) {
+	avoid := 0
+	six, v6 := to.(*unix.SockaddrInet6)
+	if v6 {
+		avoid = six.Port
+	} else if four, ok := to.(*unix.SockaddrInet4); ok {
+		avoid = four.Port
+	}
 	// Ports of connections that are closing may be used again; one that has a
 	// connection to the same place is refused by connect.
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
@@ -119,6 +147,9 @@ func (p *ports) bind(fd int, v6 bool) {
 		port := p.next
 		if p.next++; p.next > p.high {
 			p.next = p.low
+		}
+		if port == avoid || slices.ContainsFunc(p.reserved, func(r [2]int) bool { return r[0] <= port && port <= r[1] }) {
+			continue
 		}
 		var err error
 		if v6 {

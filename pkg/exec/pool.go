@@ -155,11 +155,17 @@ func (c *cast) growPool(p int, now int64) {
 	if c.draining || c.alive >= limit || c.coming[p] >= c.queue[p].len() {
 		return
 	}
-	for !c.mine(p, c.grown[p]) {
+	for !c.mine(p, c.grown[p]) || c.present(p, c.grown[p]) {
 		c.grown[p]++
 	}
 	c.come(p, c.grown[p], now)
 	c.grown[p]++
+}
+
+// present reports whether a user is there already.
+func (c *cast) present(persona, number int) bool {
+	own := c.local[persona]
+	return number < len(own) && own[number] != 0 && c.users[own[number]-1].state != away
 }
 
 // assign gives an arrival to a user that has been free since the given instant.

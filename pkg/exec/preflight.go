@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,6 +96,9 @@ func allowed(host string, a netip.Addr, patterns []string) error {
 	if a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsMulticast() || a.IsUnspecified() {
 		return fmt.Errorf("%w: %s is %s, a link-local, multicast or unspecified address: load never goes there", ErrRefused, host, a)
 	}
+	if slices.Contains(metadata, a) || nat64.Contains(a) && isLinkLocal(a) {
+		return fmt.Errorf("%w: %s is %s, where a cloud keeps its metadata: load never goes there", ErrRefused, host, a)
+	}
 	if len(patterns) == 0 {
 		return nil
 	}
@@ -111,6 +115,20 @@ func allowed(host string, a netip.Addr, patterns []string) error {
 	}
 	return fmt.Errorf("%w: %s (%s) matches none of the allowed hosts %s: add --allow-host %s if it is yours",
 		ErrRefused, host, a, strings.Join(patterns, ", "), host)
+}
+
+// metadata are the addresses of clouds' own services that are not link-local.
+var metadata = []netip.Addr{
+	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("168.63.129.16"),
+}
+
+// nat64 is the prefix under which an IPv4 address may be written (RFC 6052).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// isLinkLocal looks at the IPv4 address at the end of one of nat64's.
+func isLinkLocal(a netip.Addr) bool {
+	b := a.As16()
+	return netip.AddrFrom4([4]byte(b[12:])).IsLinkLocalUnicast()
 }
 
 // readyWithin asks one of the addresses that are left; a silent one must leave

@@ -52,7 +52,10 @@ func (c *cast) follow(i int32, t trip, r reply) bool {
 	if !ok {
 		return false
 	}
-	h := hop{left: k.redirects, method: k.method, body: true, rendered: u.start}
+	h := hop{left: k.redirects, method: k.method, body: true}
+	if u.extra != nil {
+		h.rendered = u.extra.rendered
+	}
 	before := c.path(u)
 	if u.extra != nil && u.extra.hop.method != "" {
 		h = u.extra.hop
@@ -74,8 +77,14 @@ func (c *cast) follow(i int32, t trip, r reply) bool {
 	h.path, h.bare = path, h.bare || on != int(u.on)
 
 	c.record(i, t, measure.OK)
-	c.rec.Planned(int(u.phase), k.step, 1)
+	if c.stopped(u) {
+		u.more().hop = hop{}
+		c.stop(u)
+		return true
+	}
 	u.due, u.freed = t.done, t.done
+	u.phase = c.phase(u.due)
+	c.rec.Planned(int(u.phase), k.step, 1)
 	c.send(i, k)
 	u.on = int16(on)
 	u.more().hop = h

@@ -160,7 +160,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	if !whole && c.part != nil {
 		c.end(c.now() + partLead)
 	}
-	c.drain(ctx)
+	cut := c.drain(ctx)
 	stop.Store(true)
 	cancel()
 	running.Wait()
@@ -191,7 +191,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	}
 	return &Result{
 		Plan: p, RunID: o.RunID, Driver: named, Loops: n,
-		Started: c.zero, Elapsed: time.Duration(end), Interrupted: !whole && c.aborted == "", Aborted: c.aborted, Looks: c.looks,
+		Started: c.zero, Elapsed: time.Duration(end), Interrupted: (!whole || cut) && c.aborted == "", Aborted: c.aborted, Looks: c.looks,
 		Snapshot: snap, Spans: c.line.load(), Gauges: c.gauges, Health: c.health, Broke: c.broke,
 	}, nil
 }
@@ -475,13 +475,16 @@ func compare(a float64, op slo.Op, b float64) bool {
 }
 
 // drain lets what has begun end: softly after a whole plan, and at once when
-// the context has ended.
-func (c *conductor) drain(ctx context.Context) {
+// the context has ended. It reports whether that cut anything off.
+func (c *conductor) drain(ctx context.Context) (cut bool) {
 	limit := c.now() + c.plan.Layout.Timeout + int64(drainSlack)
 	halted := false
 	for {
 		if ctx.Err() != nil && !halted {
 			halted = true
+			for i, d := range c.drivers {
+				d.do(func() { cut = cut || !c.casts[i].quiet() })
+			}
 			limit = min(limit, c.now()+int64(cutShort))
 		}
 		quiet := true
@@ -504,6 +507,7 @@ func (c *conductor) drain(ctx context.Context) {
 	for i, d := range c.drivers {
 		d.do(func() { c.casts[i].drain(true) })
 	}
+	return cut
 }
 
 // before makes the requests that stand before the run; false when they failed,
@@ -515,7 +519,7 @@ func (c *conductor) before(ctx context.Context) bool {
 	at := c.now()
 	c.tick = at + int64(time.Second)
 	c.line.begin(Span{Phase: phaseMoving(0), Moving: true, Start: at})
-	if !c.once(ctx, taskBefore, at+c.plan.Layout.Timeout*int64(len(c.plan.before))) {
+	if !c.once(ctx, taskBefore, at+c.plan.longest(c.plan.before)) {
 		if ctx.Err() == nil {
 			c.aborted = "a request before the run failed: no user was let in"
 		}
@@ -529,14 +533,23 @@ func (c *conductor) before(ctx context.Context) bool {
 // after makes the requests that stand after the run. An interrupted one makes
 // them as well, if they are quick.
 func (c *conductor) after(ctx context.Context) {
-	if len(c.plan.after) == 0 || c.plan.before != nil && c.shared.saved == nil && c.casts[0].stats.once.Load() == onceFailed {
-		return
+	if len(c.plan.after) == 0 || len(c.plan.before) > 0 && c.casts[0].stats.once.Load() != onceDone {
+		return // what stands before the run failed, or is still under way
 	}
-	limit := c.now() + c.plan.Layout.Timeout*int64(len(c.plan.after))
+	limit := c.now() + c.plan.longest(c.plan.after)
 	if ctx.Err() != nil {
 		limit = c.now() + int64(cutShort)
 	}
 	c.once(context.WithoutCancel(ctx), taskAfter, limit)
+}
+
+// longest is how long requests in a row may take, redirects included.
+func (p *Plan) longest(calls []*call) int64 {
+	n := 0
+	for _, k := range calls {
+		n += 1 + k.redirects
+	}
+	return p.Layout.Timeout * int64(n)
 }
 
 // once lets one loop make the requests of the run itself, and reports whether

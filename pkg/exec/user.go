@@ -227,7 +227,7 @@ func (c *cast) taskDone(i int32, now int64, ok bool) {
 		c.onceEnds(u, ok)
 		return
 	case taskRefresh:
-		if ok {
+		if c.lapse(u, !ok); ok {
 			u.more().fresh = now
 			c.refreshed(i, now)
 			return
@@ -235,7 +235,7 @@ func (c *cast) taskDone(i int32, now int64, ok bool) {
 		// It is tried again before the next task: no task is done without it.
 		if !u.leaving && !c.halted {
 			u.state = thinking
-			c.wheel.set(i, now+max(c.think(u), failureFloor))
+			c.wheel.set(i, now+max(c.think(u), refreshFloor))
 			return
 		}
 	case taskStop:
@@ -372,7 +372,7 @@ func (c *cast) leave(persona, number int, now int64) {
 	switch u := &c.users[i]; u.state {
 	case away:
 	case busy:
-		u.leaving = true
+		u.leaving, u.recall = true, false
 	case broken:
 		c.goAway(i)
 	default:
@@ -389,6 +389,7 @@ func (c *cast) depart(i int32, now int64) {
 		return
 	}
 	u.task, u.step, u.call, u.due, u.freed = taskStop, 0, nil, now, now
+	u.fed()
 	u.iter++
 	u.key = expr.NewKey(c.plan.Seed, 0, uint64(u.id), uint64(u.iter))
 	c.proceed(i, now)
@@ -396,8 +397,11 @@ func (c *cast) depart(i int32, now int64) {
 
 func (c *cast) goAway(i int32) {
 	u := &c.users[i]
-	if u.ready {
+	if u.ready && !u.lapsed() {
 		c.stats.active[u.persona].Add(-1)
+	}
+	if u.extra != nil {
+		u.extra.lapsed = false
 	}
 	u.state, u.ready, u.leaving, u.call = away, false, false, nil
 	c.alive--
