@@ -72,9 +72,9 @@ const (
 	// turn again.
 	readsPerTurn = 4
 	// keptBodies bounds the bodies that all loops together hold for checks and
-	// saves while they arrive: 24 MiB, or 32 KiB for each user where that is more,
+	// saves while they arrive: 16 MiB, or 32 KiB for each user where that is more,
 	// and in each loop at least one body of the size that the spec allows.
-	keptBodies = 24 << 20
+	keptBodies = 16 << 20
 	keptByUser = 32 << 10
 )
 
