@@ -28,8 +28,7 @@ type connDriver struct {
 	spare   []*ride
 	out     []byte // the request being rendered
 	scratch []byte // its body
-	budget  budget
-	flying  int // rides that have not come back, given up ones included
+	flying  int    // rides that have not come back, given up ones included
 	alarm   *alarm
 	begun   []int32 // requests that are taken up and not sent off
 	turned  int64   // when all that was due was done last
@@ -99,13 +98,7 @@ func newConn(c *cast, to *Addresses, zero time.Time) (driver, error) {
 		roster: newRoster(c.plan.Spec.Target.Connection, len(dialers), cap(c.users), c.plan.files, c.loop, c.loops),
 		back:   make(chan *ride, 256), asked: make(chan func()), ended: make(chan struct{}),
 	}
-	d.bound()
 	return d, nil
-}
-
-// bound sets how much of bodies may be held at once.
-func (d *connDriver) bound() {
-	d.budget.most.Store(max(keptBodies/int64(d.loops), d.plan.Spec.Target.MaxBody, int64(len(d.lines))*keptByUser))
 }
 
 func (d *connDriver) now() int64 { return int64(time.Since(d.zero)) }
@@ -246,7 +239,6 @@ func (d *connDriver) pass(n int32) {
 func (d *connDriver) start(n int32, taken int64) {
 	for int(n) >= len(d.lines) {
 		d.lines = append(d.lines, line{})
-		d.bound()
 	}
 	lane := d.roster.lanes[n]
 	x, k := d.take(), d.users[lane.user].call
@@ -285,7 +277,7 @@ func (d *connDriver) take() *ride {
 		return x
 	}
 	x := &ride{}
-	x.zero, x.budget = d.zero, &d.budget
+	x.zero, x.budget = d.zero, &d.shared.bodies
 	x.fly = func() { d.carry(x) }
 	return x
 }

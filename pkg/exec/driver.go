@@ -73,7 +73,7 @@ const (
 	readsPerTurn = 4
 	// keptBodies bounds the bodies that all loops together hold for checks and
 	// saves while they arrive: 16 MiB, or 32 KiB for each user where that is more,
-	// and in each loop at least one body of the size that the spec allows.
+	// and at least one body of the size that the spec allows.
 	keptBodies = 16 << 20
 	keptByUser = 32 << 10
 )

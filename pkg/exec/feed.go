@@ -23,8 +23,9 @@ type shared struct {
 	// before the first user comes, and not changed after.
 	saved []savedValue
 
-	large sync.Mutex // guards room
-	room  []byte     // for bodies that are large when inflated
+	bodies budget     // of the bodies under way
+	large  sync.Mutex // guards room
+	room   []byte     // for bodies that are large when inflated
 }
 
 type savedValue struct {
@@ -34,6 +35,7 @@ type savedValue struct {
 
 func newShared(p *Plan) *shared {
 	s := &shared{feeds: map[*spec.Feeder]*feed{}}
+	s.bodies.most = max(keptBodies, p.Spec.Target.MaxBody, int64(p.maxUsers)*keptByUser)
 	for i, f := range p.Spec.Feeders {
 		s.feeds[f] = &feed{Feeder: f, seed: uint64(expr.NewKey(p.Seed, 0, uint64(i), 0))}
 	}

@@ -32,8 +32,6 @@ type loop struct {
 	clock int64   // when it was last read
 	since int64   // since when what is being read may have lain there
 	full  []int32 // connections with more to read than one turn takes
-	held  int64   // bytes of bodies kept for users whose answer is not complete
-	most  int64   // limit of held
 	conns []conn
 	in    []byte // what is read; bodies are borrowed from it
 	out   []byte // the request being rendered
@@ -115,7 +113,7 @@ func newLoop(c *cast, to *Addresses, zero time.Time) (driver, error) {
 		cast: c, poller: p, to: to, zero: zero, in: make([]byte, readBuffer), ended: make(chan struct{}),
 		roster: newRoster(c.plan.Spec.Target.Connection, targets, cap(c.users), c.plan.files, c.loop, c.loops),
 		routes: make([]route, targets),
-		most:   max(keptBodies/int64(c.loops), c.plan.Spec.Target.MaxBody), limits: &httpwire.Limits{Body: c.plan.Spec.Target.MaxBody, Heads: &httpwire.Heads{}},
+		limits: &httpwire.Limits{Body: c.plan.Spec.Target.MaxBody, Heads: &httpwire.Heads{}},
 	}
 	if c.plan.Needs().Ports > crowd || l.roster.per == spec.PerRequest {
 		l.ports = newPorts(uint64(expr.NewKey(c.x.RunKey, 0, uint64(c.loop), 0)))
@@ -484,16 +482,18 @@ func (l *loop) read(i int32) {
 // that is more than may be held.
 func (l *loop) keep(c *conn) bool {
 	held := int64(c.parser.Held())
-	l.held += held - c.held
+	total := l.shared.bodies.held.Add(held - c.held)
 	c.held = held
-	return l.held <= max(l.most, int64(len(l.users))*keptByUser)
+	return total <= l.shared.bodies.most
 }
 
 // let gives back what the parser held.
 func (l *loop) let(c *conn) {
 	c.parser.Release()
-	l.held -= c.held
-	c.held = 0
+	if c.held != 0 {
+		l.shared.bodies.held.Add(-c.held)
+		c.held = 0
+	}
 }
 
 // complete ends a request with its response.

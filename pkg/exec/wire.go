@@ -411,7 +411,7 @@ func (x *exchange) recycle() {
 
 // A budget bounds the bodies that many exchanges hold together.
 type budget struct {
-	most atomic.Int64
+	most int64
 	held atomic.Int64
 }
 
@@ -423,7 +423,7 @@ func (x *exchange) holds(n int) bool {
 	}
 	held := x.budget.held.Add(int64(n) - x.held)
 	x.held = int64(n)
-	return held <= x.budget.most.Load()
+	return held <= x.budget.most
 }
 
 // roundTrip sends the request and reads its response, once: it never tries
