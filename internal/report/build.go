@@ -7,6 +7,7 @@ import (
 
 	"tollgate/internal/measure"
 	"tollgate/pkg/slo"
+	"tollgate/pkg/spec"
 )
 
 // Build makes the document of a run. It reads nothing but r, and leaves it as
@@ -25,6 +26,7 @@ func Build(r Run) *Document {
 		Method:    r.Judgement.Method,
 		Spec:      source(r.Spec),
 		Target:    r.Spec.Target.URL,
+		Insecure:  list(insecure(r.Spec)),
 		Overrides: list(r.Overrides),
 		Dropped:   list(r.Spec.Dropped),
 		Started:   stamp(r.Started),
@@ -274,4 +276,14 @@ func timeline(s *measure.Snapshot) []Series {
 		}
 	}
 	return out
+}
+
+// insecure lists the targets whose certificate nobody verifies, by their URLs.
+func insecure(s *spec.Spec) (urls []string) {
+	for on := range 1 + len(s.Others) {
+		if t := s.TargetOf(on); t.Scheme == "https" && t.TLS.Insecure {
+			urls = append(urls, t.URL)
+		}
+	}
+	return urls
 }

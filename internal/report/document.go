@@ -33,6 +33,7 @@ type Document struct {
 
 	Spec      Source    `json:"spec"`
 	Target    string    `json:"target"`    // URL without credentials
+	Insecure  []string  `json:"insecure"`  // targets whose certificate was not verified
 	Overrides []string  `json:"overrides"` // what the command line changed, as typed
 	Dropped   []string  `json:"dropped"`   // what the overrides took out of the test
 	Started   Stamp     `json:"started"`

@@ -211,11 +211,11 @@ func advice(err error) string {
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &authority):
-		return "trust its authority with tls.ca (a PEM file), or set tls.insecure: true to verify nothing"
+		return "trust its authority with tls.ca (a PEM file), or set target.insecure: true to verify nothing"
 	case errors.As(err, &host):
-		return "set tls.server_name to a name of the certificate, or tls.insecure: true to verify nothing"
+		return "set tls.server_name to a name of the certificate, or target.insecure: true to verify nothing"
 	case errors.As(err, &invalid):
-		return "renew the certificate, or set tls.insecure: true to verify nothing"
+		return "renew the certificate, or set target.insecure: true to verify nothing"
 	case errors.As(err, &record):
 		return "the port does not speak TLS: write http:// in the target's URL, or another port"
 	case errors.Is(err, errNoHTTP2):
