@@ -484,7 +484,7 @@ func (l *loop) keep(c *conn) bool {
 	held := int64(c.parser.Held())
 	total := l.shared.bodies.held.Add(held - c.held)
 	c.held = held
-	return total <= l.shared.bodies.most
+	return total <= l.shared.bodies.most || held <= keptByUser
 }
 
 // let gives back what the parser held.

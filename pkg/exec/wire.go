@@ -423,7 +423,7 @@ func (x *exchange) holds(n int) bool {
 	}
 	held := x.budget.held.Add(int64(n) - x.held)
 	x.held = int64(n)
-	return held <= x.budget.most
+	return held <= x.budget.most || int64(n) <= keptByUser
 }
 
 // roundTrip sends the request and reads its response, once: it never tries
