@@ -72,10 +72,10 @@ const (
 	// turn again.
 	readsPerTurn = 4
 	// keptBodies bounds the bodies that all loops together hold for checks and
-	// saves while they arrive: 16 MiB, or 32 KiB for each user where that is more,
+	// saves while they arrive: 12 MiB, or 32 KiB for each user where that is more,
 	// and at least one body of the size that the spec allows. A body of up to
 	// 32 KiB is never refused for what others hold.
-	keptBodies = 16 << 20
+	keptBodies = 12 << 20
 	keptByUser = 32 << 10
 )
 
