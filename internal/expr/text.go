@@ -30,6 +30,22 @@ type Ctx struct {
 	Run       string
 	RunKey    uint64 // hash of Run, mixed into uuid()
 	Now       int64  // nanoseconds since the Unix epoch
+
+	// Row and Rows are set where rows of a database are made, and nowhere else.
+	Row  int64 // n: the number of the row, from 1
+	Rows Rows
+}
+
+// Rows answers what the expressions of a row ask beyond themselves.
+type Rows interface {
+	// Column returns the value of a column in row n (from 1) of a table made
+	// before; both by their index in the spec.
+	Column(table, column int, n int64) (Value, error)
+	// Lookup returns the column want of the one row of an existing table whose
+	// column holds v. No row and more than one are errors.
+	Lookup(table, column string, v Value, want string) (Value, error)
+	// Bcrypt returns a hash of a password in the modular crypt format.
+	Bcrypt(password string, cost int) (string, error)
 }
 
 // Text is a compiled text, immutable and safe for concurrent use with different Ctx.

@@ -45,6 +45,8 @@ type Spec struct {
 	Before, After []*Step
 	Stages        []*Stage
 	SLOs          []SLO
+	Probes        []*Probe // in file order
+	Seed          *Seed    // nil: the test prepares no database
 	Confidence    Confidence
 	// ErrorGuard is the ratio of the implicit error guard, 0.01 unless set.
 	ErrorGuard float64
