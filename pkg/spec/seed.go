@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"math"
 	"time"
 
 	"tollgate/internal/expr"
@@ -31,7 +32,21 @@ type SeedTable struct {
 	Columns []SeedColumn
 }
 
-// SeedColumn is a column and the value of it in each row.
+// RowKey is the Ctx.Key of row n (from 1) of the table with that index in
+// Seed.Tables, for a run's random seed. Each draw has a site of its own within
+// the seed, so what a column draws is a function of (random seed, table, row,
+// site): neither the order of rows nor how many there are can change it. No
+// draw of the load shares a key with one. For the same rows in every run of one
+// random seed the Ctx has neither a Run nor a RunKey, so uuid() is drawn anew
+// for another random seed only.
+func RowKey(randomSeed uint64, table int, n int64) expr.Key {
+	const rows = math.MaxUint64 // in the place of a stage, where the load counts from 0
+	return expr.NewKey(randomSeed, rows, uint64(table), uint64(n))
+}
+
+// SeedColumn is a column and the value of it in each row: Value.Value with the
+// type of the expression, or Value.Append if JSON, in a Ctx with Key (see
+// RowKey), Now, Row and Rows.
 type SeedColumn struct {
 	Pos   Pos
 	Name  string
