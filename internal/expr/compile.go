@@ -26,6 +26,11 @@ type Names struct {
 	// the function finds. An error is a fault of the spec, and an *Error may
 	// bring its hint.
 	Rows map[string]func(column string) (slot int, err error)
+	// Tables are those of a seed, by what expressions call them. InRows says
+	// that texts are columns of its rows: only these may refer to a table and
+	// to n, and they have no user, and so neither slots nor Rows.
+	Tables map[string]*Table
+	InRows bool
 	// Env resolves env.NAME; an error is a fault of the spec, and an *Error may
 	// bring its hint. Unset is a nil Value.
 	Env func(name string) (Value, error)
@@ -97,6 +102,7 @@ type lowering struct {
 	site     uint32
 	drawn    uint32 // draws given out so far
 	load     bool   // evaluated at load: no chance, no users, no time
+	fleeting bool   // see Text.Fleeting
 	slots    []int
 
 	// Of the expression at hand:
@@ -239,7 +245,7 @@ func (l *lowering) mechanical(n ast.Node) bool {
 		}
 		return true
 	case *ast.MemberNode:
-		return l.space(n) == ""
+		return l.space(n) == "" && !l.ofRow(n)
 	case *ast.BuiltinNode, *ast.ChainNode, *ast.SliceNode, *ast.ArrayNode, *ast.MapNode:
 		return true
 	}
@@ -254,7 +260,8 @@ var spaces = map[string][]string{
 	"fake": nil, // functions, see fakes
 }
 
-// space returns the name before the dot if it is one of spaces or of rows, else "".
+// space returns the name before the dot if it is one of spaces, of rows or of
+// tables, else "".
 func (l *lowering) space(n *ast.MemberNode) string {
 	id, ok := n.Node.(*ast.IdentifierNode)
 	if !ok {
@@ -262,20 +269,38 @@ func (l *lowering) space(n *ast.MemberNode) string {
 	}
 	_, kept := spaces[id.Value]
 	_, rows := l.names().Rows[id.Value]
-	if !kept && !rows {
+	if !kept && !rows && !l.isTable(id.Value) {
 		return ""
 	}
 	return id.Value
 }
 
+// isTable reports whether a name means a table of the seed: where there are
+// users, their values come first.
+func (l *lowering) isTable(name string) bool {
+	n := l.names()
+	_, ok := n.Tables[name]
+	_, taken := n.Slots[name]
+	return ok && (n.InRows || !taken)
+}
+
 func (l *lowering) member(n *ast.MemberNode) (node, error) {
+	if l.ofRow(n) {
+		return l.columnOfRow(n)
+	}
 	s := l.space(n)
 	property, ok := n.Property.(*ast.StringNode)
 	if !ok {
 		return nil, l.fail(n, "write "+s+".NAME", "what follows %s is a name", s)
 	}
 	name := s + "." + property.Value
+	if l.isTable(s) {
+		return l.onlyRow(n, property, s)
+	}
 	if column, ok := l.names().Rows[s]; ok {
+		if l.names().InRows {
+			return nil, l.noUser(n, name)
+		}
 		return l.column(property, name, column)
 	}
 	var read node
@@ -295,7 +320,13 @@ func (l *lowering) member(n *ast.MemberNode) (node, error) {
 		}
 		return nil, l.fail(n, suggest(Nearest(name, l.legal())), "unknown name %s", name)
 	}
-	return read, l.needsCtx(n, name)
+	switch {
+	case !l.names().InRows:
+		return read, l.needsCtx(n, name)
+	case name == "run.id":
+		return nil, l.fail(n, "write a constant", "run.id is not known in rows of a seed, which are the same for every run")
+	}
+	return nil, l.noUser(n, name)
 }
 
 // column compiles NAME.COLUMN.
@@ -324,6 +355,9 @@ func (l *lowering) name(n *ast.IdentifierNode) (node, error) {
 	if v, ok := names.Consts[n.Value]; ok {
 		return constant{v}, nil
 	}
+	if read, own, err := l.rowName(n); own {
+		return read, err
+	}
 	if i, ok := names.Slots[n.Value]; ok {
 		l.slots = append(l.slots, i)
 		return slot{i, n.Value}, l.needsCtx(n, n.Value)
@@ -333,6 +367,12 @@ func (l *lowering) name(n *ast.IdentifierNode) (node, error) {
 	}
 	if _, ok := names.Rows[n.Value]; ok {
 		return nil, l.fail(n, "name a column: ${"+n.Value+".COLUMN}", "%s is a file of rows, not a value", n.Value)
+	}
+	if l.isTable(n.Value) {
+		return nil, l.onlyInRows(n, "the table "+n.Value, "")
+	}
+	if n.Value == "n" {
+		return nil, l.onlyInRows(n, "n", "user.id numbers the users, and iteration the tasks of each")
 	}
 	if n.Value == "iteration" {
 		return iteration{}, l.needsCtx(n, n.Value)
@@ -356,7 +396,7 @@ func (l *lowering) isName(name string) bool {
 	_, isSlot := n.Slots[name]
 	_, isSet := n.Sets[name]
 	_, isRows := n.Rows[name]
-	return isConst || isSlot || isSet || isRows
+	return isConst || isSlot || isSet || isRows || l.isTable(name)
 }
 
 // legal lists what a name may be, the spec's own names first.
@@ -366,10 +406,17 @@ func (l *lowering) legal() []string {
 	for name := range n.Consts {
 		own = append(own, name)
 	}
-	for name := range n.Slots {
+	for name := range n.Sets {
 		own = append(own, name)
 	}
-	for name := range n.Sets {
+	if n.InRows {
+		for name := range n.Tables {
+			own = append(own, name)
+		}
+		slices.Sort(own)
+		return append(append(own, "n"), functionNames()...)
+	}
+	for name := range n.Slots {
 		own = append(own, name)
 	}
 	for name := range n.Rows {

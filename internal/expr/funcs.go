@@ -34,6 +34,8 @@ var signatures = map[string]signature{
 	"replace":       {3, 3, "replace(x, old, new)"},
 	"secret":        {1, 1, `secret("NAME")`},
 	"fake.sentence": {1, 1, "fake.sentence(n)"},
+	"bcrypt":        {2, 2, "bcrypt(x, 12)"},
+	"lookup":        {3, 3, `lookup("TABLE", "COLUMN", x).COLUMN`},
 }
 
 func init() {
@@ -65,26 +67,21 @@ func (l *lowering) call(n *ast.CallNode) (node, error) {
 	if !known {
 		return nil, l.fail(n, "", "only a function can be called")
 	}
-	sig, ok := signatures[name]
-	if !ok {
-		if l.isName(name) {
-			return nil, l.fail(n, "write "+name, "%s is a value, not a function", name)
-		}
-		return nil, l.fail(n, suggest(Nearest(name, functionNames())), "unknown function %s", name)
-	}
-	if len(n.Arguments) < sig.min || len(n.Arguments) > sig.max {
-		return nil, l.fail(n, "write "+sig.usage, "%s takes %s, not %d", name, arguments(sig), len(n.Arguments))
-	}
-	for _, a := range n.Arguments {
-		if a == nil {
-			return nil, l.fail(n, "write "+sig.usage, "%s: an argument is missing", name)
-		}
+	if err := l.checkCall(n, name); err != nil {
+		return nil, err
 	}
 	switch name {
 	case "pick":
 		return l.pick(n)
 	case "secret":
 		return l.secret(n)
+	case "bcrypt":
+		return l.bcrypt(n)
+	case "lookup":
+		if err := l.onlyInRows(n, "lookup()", ""); err != nil {
+			return nil, err
+		}
+		return nil, l.fail(n, "write "+signatures[name].usage, "lookup finds a row, and of it one column is used")
 	}
 	d, err := l.draws(name, n)
 	if err != nil {
@@ -125,6 +122,27 @@ func (l *lowering) call(n *ast.CallNode) (node, error) {
 		return l.sentence(n, args, d)
 	}
 	return &fake{d, fakes[name]}, nil
+}
+
+// checkCall refuses the call of what is no function, and one with too few or
+// too many arguments.
+func (l *lowering) checkCall(n *ast.CallNode, name string) error {
+	sig, ok := signatures[name]
+	if !ok {
+		if l.isName(name) {
+			return l.fail(n, "write "+name, "%s is a value, not a function", name)
+		}
+		return l.fail(n, suggest(Nearest(name, functionNames())), "unknown function %s", name)
+	}
+	if len(n.Arguments) < sig.min || len(n.Arguments) > sig.max {
+		return l.fail(n, "write "+sig.usage, "%s takes %s, not %d", name, arguments(sig), len(n.Arguments))
+	}
+	for _, a := range n.Arguments {
+		if a == nil {
+			return l.fail(n, "write "+sig.usage, "%s: an argument is missing", name)
+		}
+	}
+	return nil
 }
 
 // callee returns the name of the function that is called.
@@ -177,6 +195,7 @@ func (l *lowering) draws(name string, n *ast.CallNode) (draw, error) {
 	case "string", "replace", "base64", "format":
 		return draw{}, nil
 	case "now":
+		l.fleeting = true
 		return draw{}, l.needsCtx(n, "now")
 	case "int", "float":
 		if len(n.Arguments) == 1 {
@@ -267,12 +286,24 @@ func (l *lowering) list(n ast.Node) (*Set, error) {
 		if set, ok := l.names().Sets[n.Value]; ok {
 			return set, nil
 		}
+		switch {
+		case !l.isTable(n.Value):
+		case l.names().InRows:
+			return nil, l.fail(n, "name a column: pick("+n.Value+", n).COLUMN", "%s is a table of the seed, and of its rows one column is used", n.Value)
+		default:
+			return nil, l.onlyInRows(n, "the table "+n.Value, "")
+		}
 		if l.isName(n.Value) {
 			return nil, l.fail(n, "", "%s is not a list", n.Value)
 		}
 		var legal []string
 		for name := range l.names().Sets {
 			legal = append(legal, name)
+		}
+		if l.names().InRows {
+			for name := range l.names().Tables {
+				legal = append(legal, name)
+			}
 		}
 		slices.Sort(legal)
 		return nil, l.fail(n, suggest(Nearest(n.Value, legal)), "unknown list %s", n.Value)

@@ -21,6 +21,8 @@ func FuzzText(f *testing.F) {
 		"${1 < n < 3}", "${user.id}${user.persona}${iteration}${run.id}", "${env.HOST}${secret('KEY')}", "${not token}", "${-n}", "${body?.id?.x}",
 		"${token | lower()}", "${`a``b`}", "${b'x'}", "${0x1F + 0b11 + 0o7 + 1_000}", "${int(token)} ${float(token)} ${string(n)}", "\xff${'\xff'}", "${/* } */ n}", "${n // x\n}",
 		"${min(n, 1)} ${max([n, 2])} ${round(n)} ${abs(n)}", "${{}}", "${#}", "${::len(token)}", "${if n {1} else {2}}",
+		"${agency.id}${pick(users, n).email}", "${pick(users).id == agency.id}", `${lookup("roles", "name", n).id}`, "${bcrypt(domain, 12)}", "${agency.box.floor + n}",
+		"${pick(users, n)?.id}", "${pick(agency, pick(users, n).id).id}", "${lookup('a', 'b', lookup('a', 'b', n).c).c[0:n]}", "${bcrypt(n, 4) ?? users}",
 	} {
 		f.Add(src, "tok/1\r\n", int64(5), 0.5, []byte(`{"id":1}`))
 	}
@@ -43,6 +45,18 @@ func FuzzText(f *testing.F) {
 				c := &Ctx{Key: Key(i), Slots: slots, User: i, Persona: s, Iteration: i, Run: s, Now: i}
 				checkOutput(t, src, m, text, c)
 			}
+		}
+		for _, m := range []Mode{Plain, JSONText} {
+			text, err := NewCompiler(seeded()).Text(src, m)
+			if err != nil {
+				checkPlace(t, src, err)
+				continue
+			}
+			if len(text.Slots()) > 0 {
+				t.Errorf("%q reads values of a user in a row", src)
+			}
+			checkOutput(t, src, m, text, &Ctx{Key: Key(i), Row: i, Rows: book{}, Now: i})
+			checkOutput(t, src, m, text, &Ctx{Key: Key(i), Row: i, Now: i})
 		}
 		cond, err := NewCompiler(names()).Cond(src)
 		if err != nil {

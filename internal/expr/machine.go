@@ -67,6 +67,9 @@ func (n *machine) explain(err error, c *Ctx) error {
 	if own := new(fault); errors.As(f.Prev, &own) {
 		return own
 	}
+	if asked := new(rowsError); errors.As(f.Prev, &asked) {
+		return asked
+	}
 	for _, r := range n.reads {
 		if v, _ := r.slot.eval(c); v.kind == Nil {
 			return r.unset

@@ -60,7 +60,8 @@ type Text struct {
 	plainTail []byte
 	literal   string // plainTail, for a text without parts
 
-	slots []int
+	slots    []int
+	fleeting bool
 }
 
 // part is literal text and the expression after it.
@@ -182,6 +183,10 @@ func (t *Text) Static() ([]byte, bool) {
 // Slots returns the indices of the slots the text reads, ascending.
 func (t *Text) Slots() []int { return slices.Clone(t.slots) }
 
+// Fleeting reports whether the text differs each time it is evaluated even with
+// the same key: it tells the time, is a salted hash, or comes from outside.
+func (t *Text) Fleeting() bool { return t.fleeting }
+
 // Text compiles src, which may hold any number of ${ ... }; $${ writes ${ as
 // it stands. Errors are *Error.
 func (c *Compiler) Text(src string, m Mode) (*Text, error) {
@@ -245,6 +250,7 @@ func (c *Compiler) text(src string, m Mode, l *lowering) (*Text, error) {
 	t.literal = string(t.plainTail)
 	slices.Sort(l.slots)
 	t.slots = slices.Compact(l.slots)
+	t.fleeting = l.fleeting
 	return t, nil
 }
 
@@ -314,8 +320,9 @@ func clean(n node, e escape) bool {
 
 // Builder joins texts and literals to one, for bodies and credentials.
 type Builder struct {
-	out   joiner
-	slots []int
+	out      joiner
+	slots    []int
+	fleeting bool
 }
 
 // Literal appends bytes as they are.
@@ -327,13 +334,18 @@ func (b *Builder) Text(t *Text) {
 		b.out.part(p)
 	}
 	b.out.literal(string(t.tail))
-	b.slots = append(b.slots, t.slots...)
+	b.add(t)
 }
 
 // Base64 appends the base64 encoding (RFC 4648) of what a text writes.
 func (b *Builder) Base64(t *Text) {
 	b.out.part(part{node: encodedText{t}, writer: encodedText{t}, clean: true})
+	b.add(t)
+}
+
+func (b *Builder) add(t *Text) {
 	b.slots = append(b.slots, t.slots...)
+	b.fleeting = b.fleeting || t.fleeting
 }
 
 // Build returns the joined text; Value of it is its string.
@@ -341,5 +353,5 @@ func (b *Builder) Build() *Text {
 	parts, tail := b.out.finish()
 	slices.Sort(b.slots)
 	slots := slices.Compact(slices.Clone(b.slots))
-	return &Text{parts: parts, tail: tail, plain: parts, plainTail: tail, literal: string(tail), slots: slots}
+	return &Text{parts: parts, tail: tail, plain: parts, plainTail: tail, literal: string(tail), slots: slots, fleeting: b.fleeting}
 }
