@@ -34,10 +34,14 @@ var rooms = map[string]room{
 	"internal/httpwire": {pure: true},
 	"internal/jsonscan": {pure: true},
 	"internal/demo":     {}, // the honest other side knows nothing of the client
-	"internal/arch":     {tests: because{"pkg/spec": "specs in documents are checked", "pkg/slo": "objectives in documents are parsed"}},
-	"schema":            {},
-	"specs":             {},
-	"bench/truth":       {pure: true},
+	"internal/postgres": {tests: because{"internal/postgres/postgrestest": "one server for all tests of a process"}},
+	"internal/postgres/postgrestest": {
+		uses: because{"internal/postgres": "a private server, in the form that tests want"},
+	},
+	"internal/arch": {tests: because{"pkg/spec": "specs in documents are checked", "pkg/slo": "objectives in documents are parsed"}},
+	"schema":        {},
+	"specs":         {},
+	"bench/truth":   {pure: true},
 	"bench": {
 		uses: because{"bench/truth": "what clients report is held against the truth"},
 	},
@@ -161,6 +165,10 @@ var modules = map[string]module{
 	"golang.org/x/term": {
 		why: "whether people look at a stream, and how wide it is",
 		in:  []string{"cmd/runner"},
+	},
+	"github.com/jackc/pgx/v5": {
+		why: "PostgreSQL's protocol: COPY, pipelines, types",
+		in:  []string{"internal/postgres"},
 	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},
