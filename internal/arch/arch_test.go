@@ -34,6 +34,13 @@ var rooms = map[string]room{
 	"internal/httpwire": {pure: true},
 	"internal/jsonscan": {pure: true},
 	"internal/demo":     {}, // the honest other side knows nothing of the client
+	"pkg/seed": {
+		uses: because{
+			"pkg/spec":      "a spec declares the rows, and faults stand at its lines",
+			"internal/expr": "values of rows are expressions, and misspelt names are answered",
+		},
+		tests: because{"internal/postgres/postgrestest": "rows are written to a real server"},
+	},
 	"internal/postgres": {tests: because{"internal/postgres/postgrestest": "one server for all tests of a process"}},
 	"internal/postgres/postgrestest": {
 		uses: because{"internal/postgres": "a private server, in the form that tests want"},
@@ -166,9 +173,13 @@ var modules = map[string]module{
 		why: "whether people look at a stream, and how wide it is",
 		in:  []string{"cmd/runner"},
 	},
+	"golang.org/x/crypto": {
+		why: "bcrypt, as systems store passwords",
+		in:  []string{"pkg/seed"},
+	},
 	"github.com/jackc/pgx/v5": {
 		why: "PostgreSQL's protocol: COPY, pipelines, types",
-		in:  []string{"internal/postgres"},
+		in:  []string{"internal/postgres", "pkg/seed"},
 	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},

@@ -34,6 +34,8 @@ type decoder struct {
 	onNames   []string       // the names in file order
 	redirects int            // of an endpoint that does not say it
 
+	entries []*entry // of the seed
+
 	endpoints map[string]*Endpoint
 	rows      map[string]*Endpoint // whose requests a row of the report shows
 
@@ -72,6 +74,7 @@ func (d *decoder) spec(root *node) *Spec {
 	d.contents = map[string]*file{}
 	d.fed = map[int]*Feeder{}
 	d.on = map[string]int{}
+	d.entries = entries(root)
 	d.keys(root, specObject)
 	d.header(root, s)
 	d.declareEnv(root.get("env"))
@@ -79,6 +82,8 @@ func (d *decoder) spec(root *node) *Spec {
 	d.declareSlots(root)
 	d.compiler = expr.NewCompiler(d.names)
 	d.targets(root, s)
+	d.seed(root, s)
+	d.probes(root.get("probes"), s)
 	before := d.faults.count
 	d.catalogue(root.get("endpoints"), s)
 	s.Before = d.series(root.get("before"), Before)

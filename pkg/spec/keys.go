@@ -41,10 +41,15 @@ const (
 	pauseObject      object = "pause"
 	stageObject      object = "stage"
 	sloObject        object = "slo"
+	seedObject       object = "seed"
+	rowsObject       object = "seed_rows"
+	cleanObject      object = "clean"
+	conditionObject  object = "condition"
+	probeObject      object = "probe"
 )
 
 // profileKeys are the keys that a profile may replace.
-var profileKeys = []string{"about", "target", "targets", "env", "values", "endpoints", "before", "personas", "after", "stages", "slos", "abort", "confidence", "error_guard"}
+var profileKeys = []string{"about", "target", "targets", "env", "values", "endpoints", "before", "personas", "after", "stages", "slos", "probes", "seed", "abort", "confidence", "error_guard"}
 
 // legalKeys are the keys of each object, in the order in which one writes them.
 var legalKeys = map[object][]string{
@@ -75,6 +80,11 @@ var legalKeys = map[object][]string{
 	stepsObject:      {"name", "from", "to", "by", "every", "until", "arrivals", "max_users", "personas"},
 	pauseObject:      {"name", "for"},
 	sloObject:        {"slo", "advisory", "abort"},
+	seedObject:       {"postgres", "salted", "rows", "clean"},
+	rowsObject:       {"table", "as", "count", "row"},
+	cleanObject:      {"table", "where"},
+	conditionObject:  {"eq", "in", "like", "since"},
+	probeObject:      {"sql", "postgres", "prometheus", "query", "scrape", "metric", "labels", "every"},
 }
 
 // familiar maps what people write out of habit to the key of ours that does it.
@@ -89,6 +99,10 @@ var familiar = map[string]string{
 	"max_redirects": "redirects", "target": "on", "files": "multipart", "urlencoded": "form", "interval": "every", "includes": "include",
 	"import": "include", "imports": "include", "max_response": "max_body", "protocol": "http", "http_version": "http",
 	"content_type": "type", "path_to_file": "file", "source": "csv", "mode": "order", "credentials": "auth", "steps": "do", "pool": "per",
+	"database": "postgres", "db": "postgres", "dsn": "postgres", "connection_string": "postgres", "database_url": "postgres", "fixtures": "seed",
+	"tables": "rows", "columns": "row", "fields": "row", "repeat": "count", "amount": "count", "times": "count", "alias": "as", "salt": "salted",
+	"cleanup": "clean", "delete": "clean", "truncate": "clean", "filter": "where", "equals": "eq", "is": "eq", "pattern": "like", "after": "since",
+	"monitors": "probes", "monitoring": "probes", "metrics": "probes", "gauges": "probes", "select": "sql", "statement": "sql", "promql": "query", "expr": "query",
 }
 
 // familiarWords are the keys of familiar, sorted.
@@ -118,14 +132,8 @@ func list(names []string) string {
 	return "one of " + strings.Join(names, ", ") + rest
 }
 
-// later are keys of which the documents of the project speak already.
-var later = []string{"seed", "probes"}
-
 // suggestKey is suggest for keys: it also knows the words of other tools.
 func suggestKey(key string, legal []string) string {
-	if slices.Contains(later, key) {
-		return "it is not in this version"
-	}
 	if near := expr.Nearest(key, legal); near != "" {
 		return "did you mean " + near + "?"
 	}

@@ -81,6 +81,24 @@ func (s *Spec) stageNames() []string {
 	return names
 }
 
+func (s *Spec) probeNames() []string {
+	var names []string
+	for _, p := range s.Probes {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// probe returns the probe of that name, nil for none.
+func (s *Spec) probe(name string) *Probe {
+	for _, p := range s.Probes {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
 // persona returns the persona of that name, nil for none.
 func (s *Spec) persona(name string) *Persona {
 	for _, p := range s.Personas {

@@ -67,6 +67,11 @@ func (s *Spec) clone() *Spec {
 	c.Dropped = slices.Clone(s.Dropped)
 	c.Secrets = slices.Clone(s.Secrets)
 	c.SLOs = slices.Clone(s.SLOs)
+	c.Probes = nil
+	for _, p := range s.Probes {
+		own := *p
+		c.Probes = append(c.Probes, &own)
+	}
 	c.Stages = nil
 	for _, st := range s.Stages {
 		own := *st
@@ -133,6 +138,11 @@ func (w *overriding) target(text string) {
 		return
 	}
 	w.Target.moveTo(t)
+	for _, p := range w.Probes {
+		if p.path != "" {
+			p.Scrape = w.Target.page(p.path)
+		}
+	}
 	for _, e := range w.Endpoints {
 		if e.On == 0 {
 			e.Path = withBase(t.BasePath, e.path)

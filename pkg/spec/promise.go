@@ -50,7 +50,9 @@ func (d *decoder) promise(n *node, s *Spec, abort bool, seen map[string]int) {
 		return
 	}
 	promise.Pos = text.pos()
-	o := d.objective(text, src, slo.Parse, s)
+	o := d.objective(text, src, func(src string) (slo.Objective, error) {
+		return slo.ParseWith(src, slo.Names{Probes: s.probeNames()})
+	}, s)
 	if o == nil {
 		return
 	}

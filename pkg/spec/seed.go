@@ -11,7 +11,8 @@ import (
 type Seed struct {
 	Pos Pos
 	// Postgres is a connection string, a URL or key=value pairs. It may hold a
-	// password: show it through Where only.
+	// password: show it through Where only. It is "" if the environment does not
+	// set it: such a spec can be checked, and not be run.
 	Postgres string
 	// Salted makes every bcrypt() hash anew; else there is one hash for each
 	// distinct password and cost.
@@ -27,7 +28,7 @@ type Seed struct {
 type SeedTable struct {
 	Pos     Pos
 	Table   string // as written: "users", or "app.users" with its schema
-	As      string // what expressions call its rows, the table's name unless `as` is given
+	As      string // what expressions call its rows: the table's name without its schema, unless `as` is given
 	Count   int64  // rows, at least 1
 	Columns []SeedColumn
 }
@@ -91,7 +92,7 @@ type Probe struct {
 	Every time.Duration // between readings, 5 s unless set
 
 	SQL      string // a query that gives one number
-	Postgres string // connection string of SQL: the probe's own, else that of the seed
+	Postgres string // connection string of SQL: the probe's own, else that of the seed; "" if not set
 
 	Query      string // PromQL, an instant query that gives one number
 	Prometheus string // base URL of Query's server
@@ -99,4 +100,6 @@ type Probe struct {
 	Scrape string            // URL of a page of metrics in the text format of Prometheus
 	Metric string            // name of the metric on that page
 	Labels map[string]string // that a sample must have; what matches is summed
+
+	path string // of Scrape as written, if it is one of the target
 }

@@ -72,7 +72,7 @@ func totals(o slo.Objective) []slo.MetricRef {
 
 // seenBy returns the stages in which a total can see a request.
 func (s *Spec) seenBy(side slo.MetricRef) []*Stage {
-	if side.Metric.Kind != slo.Dropped && s.once(side.Selector) {
+	if side.Metric.Kind == slo.Delta || side.Metric.Kind != slo.Dropped && s.once(side.Selector) {
 		return s.Stages
 	}
 	performers := s.performers(side.Selector)
@@ -103,8 +103,12 @@ func (s *Spec) scoped(o slo.Objective, st *Stage) bool {
 }
 
 // sees reports whether a metric has anything to measure in the stage, given the
-// personas that can make the requests that are selected.
+// personas that can make the requests that are selected. A probe is read
+// whatever is sent.
 func sees(m slo.Metric, st *Stage, performers []*Persona) bool {
+	if m.Kind == slo.Probe {
+		return true
+	}
 	if m.Kind == slo.Dropped && !st.Level.Open {
 		return false
 	}
@@ -198,6 +202,9 @@ const (
 // these as the task, or an endpoint that only set-up calls. An endpoint that
 // tasks call as well means the tasks' requests.
 func (s *Spec) OnSetup(o slo.Objective) bool {
+	if o.Metric.Kind == slo.Probe || o.Metric.Kind == slo.Delta {
+		return false
+	}
 	performers := s.performers(o.Selector)
 	return (len(performers) > 0 || s.once(o.Selector)) && !slices.ContainsFunc(performers, func(p *Persona) bool { return p.works(o.Selector) })
 }
@@ -234,6 +241,8 @@ func (s *Spec) misfit(o slo.Objective) (reason, hint string) {
 	switch {
 	case o.After != "":
 		return s.noRecovery(o)
+	case o.Metric.Kind == slo.Probe:
+		return s.seldom(o)
 	case o.Every == 0 || s.WholeRun(o):
 		return "", ""
 	}
@@ -249,6 +258,19 @@ func (s *Spec) misfit(o slo.Objective) (reason, hint string) {
 		return fmt.Sprintf("its windows of %s are longer than any of its stages", FormatDuration(o.Every)), hint
 	}
 	return "", ""
+}
+
+// seldom returns why a probe may not be read in any stage of o's scope.
+func (s *Spec) seldom(o slo.Objective) (reason, hint string) {
+	p := s.probe(o.Metric.Name)
+	longest := time.Duration(0)
+	for _, st := range s.Judged(o) {
+		longest = max(longest, st.longest(o.IncludingRamps))
+	}
+	if p == nil || longest == 0 || p.Every <= longest {
+		return "", ""
+	}
+	return fmt.Sprintf("its probe is read every %s, which is longer than any of its stages", FormatDuration(p.Every)), "give the probe a shorter every, or hold longer"
 }
 
 // noRecovery returns why nobody would see a recovery.

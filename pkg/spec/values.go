@@ -14,8 +14,8 @@ import (
 // valueName is the form of a name that expressions can use.
 var valueName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
 
-// keptNames will have a meaning of their own in seeded rows.
-var keptNames = []string{"bcrypt", "lookup", "n"}
+// keptNames have a meaning of their own in seeded rows.
+var keptNames = []string{"n"}
 
 // checkValueName reports a key that expressions could not refer to.
 func (d *decoder) checkValueName(key *node) bool {
@@ -69,6 +69,7 @@ func (d *decoder) values(n *node) {
 		Sets:   map[string]*expr.Set{},
 		Slots:  map[string]int{},
 		Rows:   map[string]func(string) (int, error){},
+		Tables: tables(d.entries),
 		Env: func(name string) (expr.Value, error) {
 			if d.env[name] {
 				return d.lookUp(name), nil
