@@ -196,12 +196,12 @@ func (d *database) progress() func(seed.Progress) {
 			return
 		}
 		width, height := a.err.size()
-		a.canvas.draw([]line{bar(what+" "+p.Table, p.Done, p.Of)}, width, height, color)
+		a.canvas.draw([]line{rowsBar(what+" "+p.Table, p.Done, p.Of)}, width, height, color)
 	}
 }
 
-// bar is a line that shows how much of something is done.
-func bar(what string, done, of int64) line {
+// rowsBar is a line that shows how much of a table is done.
+func rowsBar(what string, done, of int64) line {
 	const cells = 24
 	filled := cells
 	if of > 0 {
@@ -247,8 +247,8 @@ func unpreparedState(err error) state {
 	return state{internal: []string{err.Error()}}
 }
 
-// ended returns the fault that an error of preparing a database ends a command in.
-func ended(err error) error {
+// endedBy returns the fault that an error of preparing a database ends a command in.
+func endedBy(err error) error {
 	var u *unready
 	if errors.As(err, &u) {
 		return &fault{exit: u.exit()}

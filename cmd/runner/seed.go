@@ -39,7 +39,7 @@ the mark nothing but SELECTs is sent, and the exit code is 6.`,
 				if err != nil {
 					return err
 				}
-				return ended(a.seed(ctx, s, o, mark, quiet))
+				return endedBy(a.seed(ctx, s, o, mark, quiet))
 			})
 		},
 	}
@@ -69,7 +69,7 @@ drops anything. Exit code 10: rows are left, and the reason is printed.`,
 				if err != nil {
 					return err
 				}
-				return ended(a.clean(ctx, s, o, quiet))
+				return endedBy(a.clean(ctx, s, o, quiet))
 			})
 		},
 	}

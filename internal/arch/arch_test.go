@@ -105,6 +105,7 @@ var rooms = map[string]room{
 			"internal/compare": "compare, regate and run --baseline set stored runs beside others",
 			"pkg/spec":         "run, check and plan begin with a spec",
 			"pkg/exec":         "run and plan compile it, run keeps it",
+			"pkg/seed":         "run, seed and clean prepare the database of a spec",
 			"pkg/slo":          "the exit code follows from the verdict",
 			"internal/expr":    "misspelt commands and flags are answered like misspelt names",
 			"internal/measure": "the screen and the tables show what was measured",
