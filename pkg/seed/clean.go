@@ -383,7 +383,7 @@ func (m *manifestEntry) match(alias string, entry, chunk int) string {
 
 // condition is a condition of the spec on a row called alias. $1 is the run.
 func (c *cleaning) condition(m *manifestClean, alias string) string {
-	var all []string
+	all := []string{"$1::text IS NOT NULL"} // so that each statement has its one parameter
 	for _, w := range m.Where {
 		col := alias + "." + ident(w.Column)
 		switch w.Op {
