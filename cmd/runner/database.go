@@ -98,7 +98,7 @@ func (d *database) fill(ctx context.Context) error {
 	if err != nil {
 		u := unprepared(ctx, err)
 		if _, left := d.undo(); left != nil {
-			u.cleanFailed = append(u.cleanFailed, left.Error()+"; finish it with: runner clean "+d.spec.File)
+			u.cleanFailed = append(u.cleanFailed, d.left(left))
 		}
 		return u
 	}
@@ -106,7 +106,7 @@ func (d *database) fill(ctx context.Context) error {
 	for _, t := range sum.Tables {
 		d.data.Tables = append(d.data.Tables, report.SeededTable{Table: t.Table, As: t.As, Rows: t.Rows})
 	}
-	d.note("seeded: %s into %s in %s", counted(int(sum.Rows), "row"), d.data.Where, clockText(sum.Took))
+	d.note("seeded: %s into %s in %s", counted(int(sum.Rows), "row"), d.data.Where, spec.FormatDuration(sum.Took.Round(10*time.Millisecond)))
 	return nil
 }
 
@@ -135,10 +135,20 @@ func (d *database) clean(ctx context.Context) error {
 	d.app.canvas.clear()
 	d.data.Cleaned = &report.Cleaned{Deleted: c.Deleted, Gone: c.Gone, Made: c.Made, Took: time.Since(begun).Seconds(), Whole: err == nil}
 	if err != nil {
-		return fmt.Errorf("%w; finish it with: runner clean %s", err, d.spec.File)
+		return errors.New(d.left(err))
 	}
 	d.note("cleaned: %s", removed(c))
 	return nil
+}
+
+// left says that rows are, why, and what removes them.
+func (d *database) left(err error) string {
+	finish := "runner clean " + d.spec.File
+	text := strings.ReplaceAll(err.Error(), "runner clean SPEC", finish)
+	if !strings.Contains(text, finish) {
+		text += "; finish it with: " + finish
+	}
+	return text
 }
 
 // close gives the database back.
