@@ -114,6 +114,7 @@ var rooms = map[string]room{
 			"schema":           "schema prints the published schemas",
 			"specs":            "demo runs a spec that the binary brings along",
 		},
+		tests: because{"internal/postgres/postgrestest": "scripts seed a real database"},
 	},
 }
 
@@ -180,7 +181,7 @@ var modules = map[string]module{
 	},
 	"github.com/jackc/pgx/v5": {
 		why: "PostgreSQL's protocol: COPY, pipelines, types",
-		in:  []string{"internal/postgres", "pkg/seed"},
+		in:  []string{"internal/postgres", "pkg/seed"}, tests: []string{"cmd/runner"},
 	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},
