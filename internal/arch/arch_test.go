@@ -33,7 +33,9 @@ var rooms = map[string]room{
 	"internal/expr":     {pure: true},
 	"internal/httpwire": {pure: true},
 	"internal/jsonscan": {pure: true},
-	"internal/demo":     {}, // the honest other side knows nothing of the client
+	"internal/demo": { // the honest other side knows nothing of the client
+		tests: because{"internal/postgres/postgrestest": "rows of the demo systems are in a real PostgreSQL"},
+	},
 	"internal/postgres": {tests: because{"internal/postgres/postgrestest": "one server for all tests of a process"}},
 	"internal/postgres/postgrestest": {
 		uses: because{"internal/postgres": "a private server, in the form that tests want"},
@@ -95,16 +97,17 @@ var rooms = map[string]room{
 	},
 	"cmd/runner": {
 		uses: because{
-			"internal/compare": "compare, regate and run --baseline set stored runs beside others",
-			"pkg/spec":         "run, check and plan begin with a spec",
-			"pkg/exec":         "run and plan compile it, run keeps it",
-			"pkg/slo":          "the exit code follows from the verdict",
-			"internal/expr":    "misspelt commands and flags are answered like misspelt names",
-			"internal/measure": "the screen and the tables show what was measured",
-			"internal/report":  "a run ends in a folder of reports",
-			"internal/demo":    "the demo systems are commands",
-			"schema":           "schema prints the published schemas",
-			"specs":            "demo runs a spec that the binary brings along",
+			"internal/compare":  "compare, regate and run --baseline set stored runs beside others",
+			"pkg/spec":          "run, check and plan begin with a spec",
+			"pkg/exec":          "run and plan compile it, run keeps it",
+			"pkg/slo":           "the exit code follows from the verdict",
+			"internal/expr":     "misspelt commands and flags are answered like misspelt names",
+			"internal/measure":  "the screen and the tables show what was measured",
+			"internal/report":   "a run ends in a folder of reports",
+			"internal/demo":     "the demo systems are commands",
+			"internal/postgres": "the demo brings its own database where none is given",
+			"schema":            "schema prints the published schemas",
+			"specs":             "demo runs a spec that the binary brings along",
 		},
 	},
 }
@@ -168,7 +171,11 @@ var modules = map[string]module{
 	},
 	"github.com/jackc/pgx/v5": {
 		why: "PostgreSQL's protocol: COPY, pipelines, types",
-		in:  []string{"internal/postgres"},
+		in:  []string{"internal/postgres", "internal/demo"},
+	},
+	"golang.org/x/crypto": {
+		why: "bcrypt, which the standard library lacks",
+		in:  []string{"internal/demo"},
 	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},
