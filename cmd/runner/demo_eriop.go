@@ -69,32 +69,21 @@ func (a *app) openERIOP(ctx context.Context, o eriopOptions, system demo.Options
 		options.Store = demo.NewMemory()
 		return demo.NewERIOP(options), options.Store.Close, nil
 	}
-	at, done := o.database, func() error { return nil }
-	if at == "" {
-		server, url, err := privateDatabase(ctx)
-		if err != nil {
-			return nil, nil, misuse("--database URL names one that runs, and --store memory needs none", "%v", err)
+	server, err := postgres.Start(ctx, postgres.Options{URL: o.database})
+	if err != nil {
+		return nil, nil, misuse("--database postgres://user:password@host/name names one that runs, and --store memory needs none", "%v", err)
+	}
+	at := server.URL
+	if o.database == "" {
+		if at, err = server.CreateDatabase(ctx, "eriop"); err != nil {
+			return nil, nil, errors.Join(misuse("", "%v", err), server.Close())
 		}
-		at, done = url, server.Close
 		fmt.Fprintf(a.out, "%s=%s\n", eriopDatabase, at)
 	}
 	store, err := demo.OpenPostgres(ctx, at)
 	if err != nil {
-		return nil, nil, errors.Join(misuse("--database postgres://user:password@host/name is a database in which you may make tables", "%v", err), done())
+		return nil, nil, errors.Join(misuse("the demo has to be allowed to make tables in this database", "%v", err), server.Close())
 	}
 	options.Store = store
-	return demo.NewERIOP(options), func() error { return errors.Join(store.Close(), done()) }, nil
-}
-
-// privateDatabase starts a server of our own with a database for the demo.
-func privateDatabase(ctx context.Context) (*postgres.Server, string, error) {
-	server, err := postgres.Start(ctx, postgres.Options{})
-	if err != nil {
-		return nil, "", err
-	}
-	url, err := server.CreateDatabase(ctx, "eriop")
-	if err != nil {
-		return nil, "", errors.Join(err, server.Close())
-	}
-	return server, url, nil
+	return demo.NewERIOP(options), func() error { return errors.Join(store.Close(), server.Close()) }, nil
 }
