@@ -33,7 +33,9 @@ var rooms = map[string]room{
 	"internal/expr":     {pure: true},
 	"internal/httpwire": {pure: true},
 	"internal/jsonscan": {pure: true},
-	"internal/demo":     {}, // the honest other side knows nothing of the client
+	"internal/demo": { // the honest other side knows nothing of the client
+		tests: because{"internal/postgres/postgrestest": "rows of the demo systems are in a real PostgreSQL"},
+	},
 	"pkg/seed": {
 		uses: because{
 			"pkg/spec":      "a spec declares the rows, and faults stand at its lines",
@@ -102,17 +104,18 @@ var rooms = map[string]room{
 	},
 	"cmd/runner": {
 		uses: because{
-			"internal/compare": "compare, regate and run --baseline set stored runs beside others",
-			"pkg/spec":         "run, check and plan begin with a spec",
-			"pkg/exec":         "run and plan compile it, run keeps it",
-			"pkg/seed":         "run, seed and clean prepare the database of a spec",
-			"pkg/slo":          "the exit code follows from the verdict",
-			"internal/expr":    "misspelt commands and flags are answered like misspelt names",
-			"internal/measure": "the screen and the tables show what was measured",
-			"internal/report":  "a run ends in a folder of reports",
-			"internal/demo":    "the demo systems are commands",
-			"schema":           "schema prints the published schemas",
-			"specs":            "demo runs a spec that the binary brings along",
+			"internal/compare":  "compare, regate and run --baseline set stored runs beside others",
+			"pkg/spec":          "run, check and plan begin with a spec",
+			"pkg/exec":          "run and plan compile it, run keeps it",
+			"pkg/seed":          "run, seed and clean prepare the database of a spec",
+			"pkg/slo":           "the exit code follows from the verdict",
+			"internal/expr":     "misspelt commands and flags are answered like misspelt names",
+			"internal/measure":  "the screen and the tables show what was measured",
+			"internal/report":   "a run ends in a folder of reports",
+			"internal/demo":     "the demo systems are commands",
+			"internal/postgres": "the demo brings its own database where none is given",
+			"schema":            "schema prints the published schemas",
+			"specs":             "demo runs a spec that the binary brings along",
 		},
 		tests: because{"internal/postgres/postgrestest": "scripts seed a real database"},
 	},
@@ -177,11 +180,11 @@ var modules = map[string]module{
 	},
 	"golang.org/x/crypto": {
 		why: "bcrypt, as systems store passwords",
-		in:  []string{"pkg/seed"},
+		in:  []string{"internal/demo", "pkg/seed"},
 	},
 	"github.com/jackc/pgx/v5": {
 		why: "PostgreSQL's protocol: COPY, pipelines, types",
-		in:  []string{"internal/postgres", "pkg/seed"}, tests: []string{"cmd/runner"},
+		in:  []string{"internal/demo", "internal/postgres", "pkg/seed"}, tests: []string{"cmd/runner"},
 	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},
