@@ -34,10 +34,21 @@ var rooms = map[string]room{
 	"internal/httpwire": {pure: true},
 	"internal/jsonscan": {pure: true},
 	"internal/demo":     {}, // the honest other side knows nothing of the client
-	"internal/arch":     {tests: because{"pkg/spec": "specs in documents are checked", "pkg/slo": "objectives in documents are parsed"}},
-	"schema":            {},
-	"specs":             {},
-	"bench/truth":       {pure: true},
+	"pkg/seed": {
+		uses: because{
+			"pkg/spec":      "a spec declares the rows, and faults stand at its lines",
+			"internal/expr": "values of rows are expressions, and misspelt names are answered",
+		},
+		tests: because{"internal/postgres/postgrestest": "rows are written to a real server"},
+	},
+	"internal/postgres": {tests: because{"internal/postgres/postgrestest": "one server for all tests of a process"}},
+	"internal/postgres/postgrestest": {
+		uses: because{"internal/postgres": "a private server, in the form that tests want"},
+	},
+	"internal/arch": {tests: because{"pkg/spec": "specs in documents are checked", "pkg/slo": "objectives in documents are parsed"}},
+	"schema":        {},
+	"specs":         {},
+	"bench/truth":   {pure: true},
 	"bench": {
 		uses: because{"bench/truth": "what clients report is held against the truth"},
 	},
@@ -94,6 +105,7 @@ var rooms = map[string]room{
 			"internal/compare": "compare, regate and run --baseline set stored runs beside others",
 			"pkg/spec":         "run, check and plan begin with a spec",
 			"pkg/exec":         "run and plan compile it, run keeps it",
+			"pkg/seed":         "run, seed and clean prepare the database of a spec",
 			"pkg/slo":          "the exit code follows from the verdict",
 			"internal/expr":    "misspelt commands and flags are answered like misspelt names",
 			"internal/measure": "the screen and the tables show what was measured",
@@ -102,6 +114,7 @@ var rooms = map[string]room{
 			"schema":           "schema prints the published schemas",
 			"specs":            "demo runs a spec that the binary brings along",
 		},
+		tests: because{"internal/postgres/postgrestest": "scripts seed a real database"},
 	},
 }
 
@@ -161,6 +174,14 @@ var modules = map[string]module{
 	"golang.org/x/term": {
 		why: "whether people look at a stream, and how wide it is",
 		in:  []string{"cmd/runner"},
+	},
+	"golang.org/x/crypto": {
+		why: "bcrypt, as systems store passwords",
+		in:  []string{"pkg/seed"},
+	},
+	"github.com/jackc/pgx/v5": {
+		why: "PostgreSQL's protocol: COPY, pipelines, types",
+		in:  []string{"internal/postgres", "pkg/seed"}, tests: []string{"cmd/runner"},
 	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},
