@@ -67,6 +67,13 @@ var rooms = map[string]room{
 		pure: true,
 		uses: because{"pkg/slo": "claims say what is counted, and evidence is its form"},
 	},
+	"internal/probe": {
+		uses: because{
+			"pkg/spec":         "a probe is declared in a spec",
+			"internal/measure": "readings are what a run has measured",
+		},
+		tests: because{"internal/postgres/postgrestest": "queries are read from a real server"},
+	},
 	"pkg/exec": {
 		uses: because{
 			"pkg/spec":          "a plan is made of a spec",
@@ -111,6 +118,7 @@ var rooms = map[string]room{
 			"internal/measure": "the screen and the tables show what was measured",
 			"internal/report":  "a run ends in a folder of reports",
 			"internal/demo":    "the demo systems are commands",
+			"internal/probe":   "run reads the probes beside the load",
 			"schema":           "schema prints the published schemas",
 			"specs":            "demo runs a spec that the binary brings along",
 		},
@@ -181,7 +189,7 @@ var modules = map[string]module{
 	},
 	"github.com/jackc/pgx/v5": {
 		why: "PostgreSQL's protocol: COPY, pipelines, types",
-		in:  []string{"internal/postgres", "pkg/seed"}, tests: []string{"cmd/runner"},
+		in:  []string{"internal/postgres", "pkg/seed", "internal/probe"}, tests: []string{"cmd/runner"},
 	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},
