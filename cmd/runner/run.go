@@ -19,6 +19,7 @@ import (
 
 	"tollgate/internal/compare"
 	"tollgate/internal/measure"
+	"tollgate/internal/probe"
 	"tollgate/internal/report"
 	"tollgate/pkg/exec"
 	"tollgate/pkg/seed"
@@ -245,6 +246,7 @@ type ending struct {
 	result    *exec.Result    // nil: no load was sent
 	data      *report.Data    // nil: no database was prepared
 	addresses *exec.Addresses // nil: no target was ready
+	probes    []*probe.Probe  // that are read beside the load
 	started   time.Time
 	state     state // but for the verdict, which report fills in
 }
@@ -258,6 +260,13 @@ func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 		e.state = notReady(ctx, err)
 		return e
 	}
+	probes, ends, ok := a.openProbes(ctx, p.Spec)
+	defer probe.Close(probes)
+	if !ok {
+		e.state = ends
+		return e
+	}
+	e.probes = probes
 	if !o.quiet {
 		fmt.Fprintf(a.err, "  ready: %s\n", to)
 	}
@@ -299,8 +308,17 @@ func (a *app) load(ctx context.Context, e *ending, o runOptions) {
 		defer s.Close()
 		progress = func(now exec.Progress) { s.take(now, ctx.Err() != nil) }
 	}
+	// What is read before the load is what it begins with, and after the drain
+	// what it has left: nothing that changes the system comes in between.
+	sampler := probe.Begin(ctx, e.probes)
 	var err error
-	e.result, err = exec.Run(ctx, p, exec.RunOptions{Addresses: e.addresses, Loops: o.loops, Driver: o.driverName(), RunID: e.runID, Progress: progress})
+	e.result, err = exec.Run(ctx, p, exec.RunOptions{
+		Addresses: e.addresses, Loops: o.loops, Driver: o.driverName(), RunID: e.runID, Progress: progress, Readings: sampler.Readings,
+	})
+	lastReadings(ctx, sampler)
+	if e.result != nil {
+		e.result.Readings = sampler.Readings(e.result.Started)
+	}
 	switch {
 	case err != nil:
 		e.state.internal = []string{err.Error()}
@@ -378,13 +396,13 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 		r.Invalid = res.Invalid()
 		r.Invalid = append(r.Invalid, e.state.invalid...)
 		verdict.invalid = append(mismatch, r.Invalid...)
-		r.Spans, r.Users = spans(res), users(res)
+		r.Spans, r.Users, r.Probes = spans(res), users(res), res.Readings
 		r.Unreached, r.Broke = res.Unreached(), res.Broke
 		r.Started, r.Elapsed, r.Complete = res.Started, res.Elapsed, !res.Interrupted && res.Aborted == ""
 	}
 	x := verdict.exit()
 	f := &fault{exit: x}
-	if len(e.state.unreachable) > 0 {
+	if len(e.state.unreachable) > 0 && e.addresses == nil {
 		f.hint = "is the system up at " + s.Target.URL + "? --target names another place"
 	}
 	r.ExitCode, r.ExitName, r.Reasons = int(x.code), x.code.String(), x.reasons

@@ -69,6 +69,13 @@ var rooms = map[string]room{
 		pure: true,
 		uses: because{"pkg/slo": "claims say what is counted, and evidence is its form"},
 	},
+	"internal/probe": {
+		uses: because{
+			"pkg/spec":         "a probe is declared in a spec",
+			"internal/measure": "readings are what a run has measured",
+		},
+		tests: because{"internal/postgres/postgrestest": "queries are read from a real server"},
+	},
 	"pkg/exec": {
 		uses: because{
 			"pkg/spec":          "a plan is made of a spec",
@@ -116,6 +123,7 @@ var rooms = map[string]room{
 			"internal/postgres": "the demo brings its own database where none is given",
 			"schema":            "schema prints the published schemas",
 			"specs":             "demo runs a spec that the binary brings along",
+			"internal/probe":    "run reads the probes beside the load",
 		},
 		tests: because{"internal/postgres/postgrestest": "scripts seed a real database"},
 	},
@@ -184,7 +192,7 @@ var modules = map[string]module{
 	},
 	"github.com/jackc/pgx/v5": {
 		why: "PostgreSQL's protocol: COPY, pipelines, types",
-		in:  []string{"internal/demo", "internal/postgres", "pkg/seed"}, tests: []string{"cmd/runner"},
+		in:  []string{"internal/demo", "internal/postgres", "internal/probe", "pkg/seed"}, tests: []string{"cmd/runner"},
 	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},

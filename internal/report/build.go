@@ -37,6 +37,7 @@ func Build(r Run) *Document {
 		SLOs:      slos(r.Judgement.Results),
 		Unreached: list(r.Unreached),
 		Users:     population(r),
+		Probes:    probes(r.Probes),
 	}
 	s := r.Snapshot
 	if s == nil || s.Layout == nil { // the run ended before its first request

@@ -51,6 +51,7 @@ type Document struct {
 	Failures   []Failure  `json:"failures"`  // most frequent first
 	Timeline   []Series   `json:"timeline"`  // all rows but set-up first, then each row
 	Users      Population `json:"users"`
+	Probes     []Probe    `json:"probes"`
 
 	Data        *Data       `json:"data"` // null: no database was prepared
 	Fingerprint Fingerprint `json:"fingerprint"`

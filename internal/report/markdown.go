@@ -31,6 +31,7 @@ func (d *Document) Markdown() []byte {
 	p.promises(d)
 	p.requests(d)
 	p.failures(d)
+	p.probes(d)
 	p.run(d)
 	return p.Bytes()
 }

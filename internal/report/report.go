@@ -18,6 +18,7 @@ type Run struct {
 	Judgement slo.Judgement
 	Spans     []Span
 	Users     []Users
+	Probes    []measure.Readings
 	Unreached []string           // rows that sent nothing
 	Broke     map[string]float64 // by steps stage: the level that did not hold
 	Overrides []string           // what the command line changed, as it would be typed
