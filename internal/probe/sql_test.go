@@ -162,7 +162,7 @@ func TestHangingQueryHoldsUpNoOther(t *testing.T) {
 	}
 	all := open(t,
 		&spec.Probe{Name: "hangs", SQL: "select count(*) from locked", Postgres: database},
-		&spec.Probe{Name: "answers", SQL: "select 1", Postgres: database})
+		&spec.Probe{Name: "answers", SQL: "select 1", Postgres: database, Every: 3 * time.Second})
 	ctx, cancel := context.WithCancel(t.Context())
 	hung := make(chan string)
 	go func() {
