@@ -97,6 +97,9 @@ func (f *found) add(line []byte, want wanted) error {
 
 // comment reads the type of the metric; all other comments are for people.
 func (f *found) comment(line []byte, want wanted) {
+	if !bytes.HasPrefix(blanks(line), []byte("TYPE")) {
+		return
+	}
 	fields := bytes.Fields(line)
 	if len(fields) != 3 || string(fields[0]) != "TYPE" {
 		return

@@ -101,7 +101,7 @@ func TestHostilePageIsNoAnswer(t *testing.T) {
 			}
 		}, "a line of more than 64 KiB"},
 		"an endless page": {func(w http.ResponseWriter, r *http.Request) {
-			lines := strings.Repeat("# "+strings.Repeat("nothing ", 1<<11)+"\n", 4)
+			lines := strings.Repeat("# "+strings.Repeat("x", 1<<14)+"\n", 4)
 			for r.Context().Err() == nil {
 				if _, err := io.WriteString(w, lines); err != nil {
 					return
