@@ -21,7 +21,8 @@ import (
 )
 
 // chunkBlocks is how many blocks of rows one transaction writes, unless a test
-// wants more transactions.
+// wants more transactions. The digest hashes chunks, so it is part of what a
+// digest means.
 const chunkBlocks = 160
 
 // manifestEntry is what the record of a run says about one entry of its rows:
@@ -527,7 +528,7 @@ func (e *entry) misfit(err error, first int64) error {
 		}
 	}
 	if r.code == "23505" {
-		bad.hint = "a row that is there already has it: if it is a leftover, delete it; else seed another value"
+		bad.hint = "another row has it: one of the seed's own, or one that was there before and is nobody's any more"
 	}
 	return bad
 }

@@ -139,7 +139,7 @@ func (s *session) tell(err error) error {
 	if errors.As(err, &pg) {
 		text := pg.Message
 		if pg.Detail != "" {
-			text += ": " + pg.Detail
+			text += ": " + strings.TrimSuffix(pg.Detail, ".")
 		}
 		return &serverError{
 			text: s.at.mask(text), code: pg.Code, constraint: pg.ConstraintName, table: pg.TableName,
