@@ -28,7 +28,7 @@ type manifestChunk struct {
 	Done               bool
 }
 
-const manifestSQL = `SELECT json_build_object('state', r.state, 'started', r.started::text, 'entries', r.entries, 'clean', r.clean,
+const manifestSQL = `SELECT json_build_object('state', r.state, 'started', r.started, 'entries', r.entries, 'clean', r.clean,
 	'chunks', coalesce((SELECT json_agg(json_build_object('entry', l.entry, 'chunk', l.chunk, 'rows', l.rows, 'done', l.done) ORDER BY l.entry DESC, l.chunk DESC)
 		FROM tollgate.ledger l WHERE l.run = r.run), '[]')) FROM tollgate.run r WHERE r.run = $1::text`
 

@@ -68,7 +68,7 @@ func (d *Database) Fill(ctx context.Context) (Summary, error) {
 	if d.catalog == nil {
 		faults, err := d.Check(ctx)
 		if err != nil {
-			return Summary{}, err
+			return Summary{}, d.unseeded(ctx, err)
 		}
 		if faults != nil {
 			return Summary{}, d.failf(ErrSeed, nil, faults[0].Hint, "%s", faults.Error())

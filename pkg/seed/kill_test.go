@@ -20,7 +20,7 @@ import (
 )
 
 // usersSeed is rows with references, and what the load makes of them.
-var usersSeed = usersOf(2000, 4) + `
+var usersSeed = usersOf(1000, 4) + `
 clean:
   - {table: sessions, where: {user_id: {in: users.id}}}
   - {table: audit_logs, where: {user_id: {in: users.id}}}`
@@ -328,7 +328,7 @@ func TestCutConnectionInTheMiddleOfACopyLeavesNoRow(t *testing.T) {
 	for i := range n {
 		if interrupted(t, at, u.String(), i, func(*Database) {
 			p.mu.Lock()
-			p.left = 5_000 + rand.Int64N(300_000) // of some 500,000 that rows are
+			p.left = 5_000 + rand.Int64N(150_000) // of some 250,000 that rows are
 			p.mu.Unlock()
 		}) {
 			felt++

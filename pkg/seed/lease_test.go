@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tollgate/internal/postgres/postgrestest"
 )
 
 // TOLLGATE_SEED_LEASES=100 for all of a release.
@@ -143,5 +145,27 @@ func TestRowsOfAHolderThatWasTakenOverAreNotCommitted(t *testing.T) {
 	}
 	if got := run(t, url, `SELECT string_agg(name, ',') FROM places`); got != "theirs" {
 		t.Error(got)
+	}
+}
+
+// A run whose database is away for so long must end: another may hold it by now.
+func TestHolderGivesUpADatabaseThatIsAway(t *testing.T) {
+	server := postgrestest.Own(t)
+	url, err := server.CreateDatabase(within(t), "app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, url, places)
+	_, ctx := held(t, parsed(t, url, placesOf()), quick("first"))
+	if err := server.Crash(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ctx.Done():
+	case <-within(t).Done():
+		t.Fatal("not told")
+	}
+	if err := context.Cause(ctx); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "away for 1s") {
+		t.Error(err)
 	}
 }

@@ -51,6 +51,7 @@ func parseAddress(conn, where string, secrets []string) (*address, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "tollgate"
 	}
+	config.RuntimeParams["client_encoding"] = "UTF8" // whatever the database's is
 	return &address{config, where, masker(append(slices.Clone(secrets), config.Password, conn))}, nil
 }
 
