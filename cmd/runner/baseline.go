@@ -33,9 +33,10 @@ func (a *app) readBaseline(name string, p *exec.Plan) (*baseline, error) {
 	}
 	why := compare.Short(doc, p.Spec)
 	why = append(why, doc.Record.Invalid...)
-	// The topology is known when the run is over.
+	// Topology and data are known when the run is over.
 	mine := compare.Fingerprint(p.Spec, report.Generator{Version: buildVersion()})
 	mine.Topology = doc.Fingerprint.Topology
+	mine.Data = doc.Fingerprint.Data // likewise
 	why = append(why, unlike(compare.Unlike(doc.Fingerprint, mine))...)
 	if len(why) == 0 {
 		return b, nil

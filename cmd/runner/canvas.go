@@ -66,6 +66,19 @@ func (c *canvas) home(width int) string {
 	return fmt.Sprintf("\r\x1b[%dA", rows)
 }
 
+// clear takes the picture away and shows the cursor again. Another may follow.
+func (c *canvas) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.hidden || c.closed {
+		return
+	}
+	c.hidden = false
+	width, _ := c.out.size()
+	fmt.Fprint(c.out, c.home(width)+clearDown+showCursor)
+	c.drawn = nil
+}
+
 // lingers is how long wipe waits for a terminal that takes nothing more.
 const lingers = 500 * time.Millisecond
 

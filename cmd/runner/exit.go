@@ -35,7 +35,7 @@ var codes = []struct {
 	{breach, "breach", "an SLO does not hold"},
 	{inconclusive, "inconclusive", "not proven, no data, nothing promised, or a run that may not be judged"},
 	{badSpec, "bad_spec", "wrong usage, or faults in the spec: nothing was sent"},
-	{refused, "refused", "the target may not be loaded: nothing was sent"},
+	{refused, "refused", "the target may not be loaded, or the database not be seeded: nothing was sent, nothing written"},
 	{unreachable, "unreachable", "the target did not answer as it should before the run: no load was sent"},
 	{seedFailed, "seed_failed", "the database could not be prepared, and was rolled back"},
 	{interrupted, "interrupted", "a signal ended the run: a partial report is written"},

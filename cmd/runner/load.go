@@ -54,6 +54,15 @@ func (l *load) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&l.seed, "random-seed", "", "`number` that decides every draw of chance (default: a new one, printed and stored)")
 }
 
+// addDataFlags defines the flags of a command that takes a spec for its database.
+func (l *load) addDataFlags(fs *pflag.FlagSet) {
+	l.flags = fs
+	fs.SortFlags = false
+	fs.StringVar(&l.profile, "profile", "", "another size of the same test, by its `name` in the spec")
+	fs.StringArrayVar(&l.set, "set", nil, "another value, as in `values.domain=example.org` (repeatable)")
+	fs.StringVar(&l.seed, "random-seed", "", "`number` that decides every draw of chance (default: a new one, printed and stored)")
+}
+
 // overrides returns the flags that change the test, as they would be typed.
 func (l *load) overrides() []string {
 	var out []string
@@ -210,14 +219,9 @@ func unreadable(name string, err error) error {
 	return misuse(hint, "%s: %v", name, err)
 }
 
-// plan reads, changes and compiles a test. Secrets of the spec are hidden from
-// here on.
-func (a *app) plan(src source, l *load, descriptors int) (*exec.Plan, error) {
+// spec reads and changes a test. Secrets of the spec are hidden from here on.
+func (a *app) spec(src source, l *load) (*spec.Spec, error) {
 	o, err := l.override()
-	if err != nil {
-		return nil, err
-	}
-	seed, err := l.randomSeed()
 	if err != nil {
 		return nil, err
 	}
@@ -228,6 +232,19 @@ func (a *app) plan(src source, l *load, descriptors int) (*exec.Plan, error) {
 	a.keepSecret(s)
 	if s, faults = s.With(o); faults != nil {
 		return nil, a.faulty(faults)
+	}
+	return s, nil
+}
+
+// plan reads, changes and compiles a test.
+func (a *app) plan(src source, l *load, descriptors int) (*exec.Plan, error) {
+	seed, err := l.randomSeed()
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.spec(src, l)
+	if err != nil {
+		return nil, err
 	}
 	p, err := exec.Compile(s, exec.Options{Seed: seed, MaxConnections: descriptors})
 	if err != nil {

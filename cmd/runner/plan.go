@@ -93,6 +93,9 @@ func (o *outlook) text(seeded bool) []byte {
 	o.stages(&b)
 	o.rows(&b)
 	o.promises(&b)
+	if s.Seed != nil {
+		b.WriteString(seedText(s.Seed))
+	}
 	fmt.Fprintf(&b, "at most %s and %s; this process may open %s\n",
 		counted(f.Connections, "connection"), counted(f.Files, "open file"), countText(float64(o.files)))
 	for _, dropped := range s.Dropped {
@@ -105,6 +108,21 @@ func (o *outlook) text(seeded bool) []byte {
 		}
 	}
 	return b.Bytes()
+}
+
+// seedText says which rows a run writes before its load.
+func seedText(s *spec.Seed) string {
+	var all int64
+	var parts []string
+	for _, t := range s.Tables {
+		all += t.Count
+		parts = append(parts, countText(float64(t.Count))+" "+t.As)
+	}
+	where := s.Where()
+	if where == "" {
+		where = "a database that is not set"
+	}
+	return fmt.Sprintf("seeds %s into %s: %s\n", counted(int(all), "row"), where, strings.Join(parts, ", "))
 }
 
 // mayEndEarly reports whether a stage ends when its limit is found, or when its
@@ -299,6 +317,7 @@ type planDocument struct {
 	Files       int          `json:"files"`
 	Stages      []planStage  `json:"stages"`
 	Rows        []planRow    `json:"rows"`
+	Seed        []planSeed   `json:"seed"` // rows that are written before the load
 	SLOs        []planSLO    `json:"slos"`
 	Dropped     []string     `json:"dropped"`
 	Warnings    []planDoubts `json:"warnings"`
@@ -330,6 +349,12 @@ type planRow struct {
 	Judged   *float64 `json:"judged"`
 }
 
+type planSeed struct {
+	Table string `json:"table"`
+	As    string `json:"as"`
+	Rows  int64  `json:"rows"`
+}
+
 type planSLO struct {
 	SLO      string   `json:"slo"`
 	Stage    string   `json:"stage"`
@@ -351,7 +376,7 @@ func (o *outlook) document() planDocument {
 		Version: 1, Name: s.Name, Profile: s.Profile, Target: s.Target.URL,
 		Latency: f.Latency.Seconds(), Duration: f.Duration.Seconds(), Until: o.mayEndEarly(),
 		Connections: f.Connections, Files: f.Files,
-		Stages: []planStage{}, Rows: []planRow{}, SLOs: []planSLO{},
+		Stages: []planStage{}, Rows: []planRow{}, Seed: []planSeed{}, SLOs: []planSLO{},
 		Dropped: append([]string{}, s.Dropped...), Warnings: []planDoubts{},
 	}
 	for no, st := range f.Stages {
@@ -367,6 +392,11 @@ func (o *outlook) document() planDocument {
 			ps.Parts = append(ps.Parts, pp)
 		}
 		d.Stages = append(d.Stages, ps)
+	}
+	if s.Seed != nil {
+		for _, t := range s.Seed.Tables {
+			d.Seed = append(d.Seed, planSeed{t.Table, t.As, t.Count})
+		}
 	}
 	for _, r := range f.Rows {
 		d.Rows = append(d.Rows, planRow{r.Name, r.Method, r.Setup, finite(r.All), finite(r.Judged)})

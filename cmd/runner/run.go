@@ -21,6 +21,7 @@ import (
 	"tollgate/internal/measure"
 	"tollgate/internal/report"
 	"tollgate/pkg/exec"
+	"tollgate/pkg/seed"
 	"tollgate/pkg/slo"
 	"tollgate/pkg/spec"
 )
@@ -34,6 +35,8 @@ type runOptions struct {
 	quiet   bool
 	json    bool
 	noColor bool
+	noSeed  bool     // the database is left alone
+	keep    bool     // what was seeded stays
 	changes []string // what other flags change of the test, as typed
 
 	baseline *baseline // nil: none
@@ -46,8 +49,9 @@ func (a *app) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run SPEC",
 		Short: "Load the target as a spec says, judge its promises, write the report",
-		Long: `run asks whether the target is ready, drives the load of the spec, judges the
-spec's promises, and leaves a folder with verdict.json, result.json and
+		Long: `run asks whether the target is ready, fills the database that the spec declares,
+drives the load, judges the spec's promises, removes the rows again, and leaves a
+folder with verdict.json, result.json and
 summary.md. The verdict goes to stdout, progress to stderr. The exit code says
 how it ended: see runner help exit-codes.
 
@@ -98,6 +102,8 @@ func (o *runOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&o.allow, "allow-host", nil, "send load only to hosts of this `pattern`: *.test.example, 10.0.0.0/8 (repeatable)")
 	fs.IntVar(&o.loops, "loops", 0, "`number` of event loops (default: one for each core)")
 	fs.StringVar(&o.driver, "driver", "auto", "`what` carries the load: loop (HTTP/1.1 in clear text, on Linux), conn (everything), or auto")
+	fs.BoolVar(&o.noSeed, "no-seed", false, "leave the database alone: its rows are there already, as runner seed leaves them")
+	fs.BoolVar(&o.keep, "keep-data", false, "leave the seeded rows in the database, until the next run or runner clean")
 	fs.BoolVar(&o.quiet, "quiet", false, "no progress on stderr")
 	fs.BoolVar(&o.json, "json", false, "print verdict.json instead of the tables")
 	fs.BoolVar(&o.noColor, "no-color", false, "no colours (also: NO_COLOR=1)")
@@ -235,7 +241,9 @@ func (a *app) announce(p *exec.Plan, o runOptions) {
 // ending is a run that is over, however far it came.
 type ending struct {
 	plan      *exec.Plan
+	runID     string
 	result    *exec.Result    // nil: no load was sent
+	data      *report.Data    // nil: no database was prepared
 	addresses *exec.Addresses // nil: no target was ready
 	started   time.Time
 	state     state // but for the verdict, which report fills in
@@ -243,21 +251,56 @@ type ending struct {
 
 // drive asks whether the target is ready, and loads it.
 func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
-	e := &ending{plan: p, started: time.Now()}
+	e := &ending{plan: p, started: time.Now(), runID: newRunID()}
 	to, err := exec.Preflight(ctx, p.Spec, exec.PreflightOptions{Allow: o.allow})
 	e.addresses = to
 	if err != nil || ctx.Err() != nil {
 		e.state = notReady(ctx, err)
 		return e
 	}
-	progress := func(exec.Progress) {}
 	if !o.quiet {
 		fmt.Fprintf(a.err, "  ready: %s\n", to)
+	}
+	if p.Spec.Seed == nil || o.noSeed {
+		a.load(ctx, e, o)
+		return e
+	}
+	d, err := a.openDatabase(ctx, p.Spec, seed.Options{RunID: e.runID, RandomSeed: p.Seed, Now: e.started}, false, o.quiet)
+	if err == nil {
+		defer d.close()
+		e.data = &d.data
+		if err = d.take(ctx); err == nil {
+			err = d.fill(ctx)
+		}
+	}
+	if err != nil {
+		e.state = unpreparedState(err)
+		return e
+	}
+	a.load(d.held, e, o)
+	if lost := context.Cause(d.held); errors.Is(lost, seed.ErrLost) {
+		e.state.interrupted = nil
+		e.state.invalid = append(e.state.invalid, lost.Error()+": the run was ended")
+	}
+	if o.keep {
+		d.data.Kept = true
+	} else if err := d.clean(ctx); err != nil {
+		e.state.cleanFailed = append(e.state.cleanFailed, err.Error())
+	}
+	return e
+}
+
+// load drives the load of a run whose target is ready.
+func (a *app) load(ctx context.Context, e *ending, o runOptions) {
+	p := e.plan
+	progress := func(exec.Progress) {}
+	if !o.quiet {
 		s := newScreen(a.canvas, p, a.live(), a.colored(a.err, o.noColor))
 		defer s.Close()
 		progress = func(now exec.Progress) { s.take(now, ctx.Err() != nil) }
 	}
-	e.result, err = exec.Run(ctx, p, exec.RunOptions{Addresses: to, Loops: o.loops, Driver: o.driverName(), Progress: progress})
+	var err error
+	e.result, err = exec.Run(ctx, p, exec.RunOptions{Addresses: e.addresses, Loops: o.loops, Driver: o.driverName(), RunID: e.runID, Progress: progress})
 	switch {
 	case err != nil:
 		e.state.internal = []string{err.Error()}
@@ -265,7 +308,6 @@ func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 		e.state.interrupted = []string{fmt.Sprintf("%v after %s of %s: the results are partial",
 			context.Cause(ctx), clockText(e.result.Elapsed), clockText(p.Forecast(assumedLatency).Duration))}
 	}
-	return e
 }
 
 // notReady is how a command ends when its target may or can not be loaded, or
@@ -316,7 +358,11 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 	if e.result != nil {
 		r.Generator.Driver, r.Generator.Loops, r.Generator.RunID = res.Driver, res.Loops, res.RunID
 	}
+	r.Data = e.data
 	r.Fingerprint = compare.Fingerprint(s, r.Generator)
+	if r.Data != nil {
+		r.Fingerprint.Data = r.Data.Digest
+	}
 	claims, evidence := res.Claims()
 	var mismatch []string // of the baseline
 	if o.baseline != nil && e.result != nil {
@@ -330,6 +376,7 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 		givenUp(res, &r.Judgement)
 		verdict.verdict, verdict.unkept = r.Judgement.Overall, r.Judgement.Reasons
 		r.Invalid = res.Invalid()
+		r.Invalid = append(r.Invalid, e.state.invalid...)
 		verdict.invalid = append(mismatch, r.Invalid...)
 		r.Spans, r.Users = spans(res), users(res)
 		r.Unreached, r.Broke = res.Unreached(), res.Broke

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,10 +19,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/tidwall/gjson"
 
 	"tollgate/internal/demo"
+	"tollgate/internal/postgres/postgrestest"
 	"tollgate/specs"
 )
 
@@ -40,6 +43,8 @@ import (
 //	json FILE PATH=VALUE... values of a JSON file, or of stdout, by their gjson paths
 //	ledger FOLDER           the rows of a result are the SOC system's books, exactly
 //	untouched               the SOC system has received nothing
+//	database FILE           make an empty database, run the SQL of a file in it; sets $DATABASE_URL
+//	sql WANT QUERY          the one value of a query of that database
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                filepath.Join("testdata", "script"),
@@ -53,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"soc": startSOC, "nobody": nobody, "code": runForCode,
 			"start": start, "printed": printed, "loaded": loaded, "signal": sendSignals, "press": press, "ended": ended,
 			"json": checkJSON, "ledger": checkLedger, "untouched": untouched,
+			"database": func(ts *testscript.TestScript, _ bool, args []string) { makeDatabase(t, ts, args[0]) }, "sql": checkSQL,
 		},
 	})
 }
@@ -148,7 +154,7 @@ func start(ts *testscript.TestScript, _ bool, args []string) {
 	s.output = &transcript{changed: make(chan struct{}, 1)}
 	s.process = exec.Command(path, args[1:]...)
 	s.process.Dir = ts.MkAbs(".")
-	s.process.Env = append(os.Environ(), "SOC_URL="+ts.Getenv("SOC_URL"), "CI=")
+	s.process.Env = append(os.Environ(), "SOC_URL="+ts.Getenv("SOC_URL"), "DATABASE_URL="+ts.Getenv("DATABASE_URL"), "CI=")
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	ts.Check(s.process.Start())
 	s.gone = make(chan struct{})
@@ -302,4 +308,32 @@ func untouched(ts *testscript.TestScript, _ bool, _ []string) {
 	if books := sceneOf(ts).soc.Ledger(); books.Total != 0 {
 		ts.Fatalf("received %v", books.Requests)
 	}
+}
+
+func makeDatabase(t *testing.T, ts *testscript.TestScript, schema string) {
+	url := postgrestest.Database(t)
+	ts.Setenv("DATABASE_URL", url)
+	query(ts, ts.ReadFile(schema))
+}
+
+func checkSQL(ts *testscript.TestScript, _ bool, args []string) {
+	results := query(ts, strings.Join(args[1:], " "))
+	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != 1 {
+		ts.Fatalf("the query gives more or less than one value")
+	}
+	if got := string(results[0].Rows[0][0]); got != args[0] {
+		ts.Fatalf("%s: %s, want %s", strings.Join(args[1:], " "), got, args[0])
+	}
+}
+
+// query runs SQL in the script's database.
+func query(ts *testscript.TestScript, sql string) []*pgconn.Result {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgconn.Connect(ctx, ts.Getenv("DATABASE_URL"))
+	ts.Check(err)
+	defer conn.Close(ctx)
+	results, err := conn.Exec(ctx, sql).ReadAll()
+	ts.Check(err)
+	return results
 }

@@ -108,6 +108,7 @@ var rooms = map[string]room{
 			"internal/compare": "compare, regate and run --baseline set stored runs beside others",
 			"pkg/spec":         "run, check and plan begin with a spec",
 			"pkg/exec":         "run and plan compile it, run keeps it",
+			"pkg/seed":         "run, seed and clean prepare the database of a spec",
 			"pkg/slo":          "the exit code follows from the verdict",
 			"internal/expr":    "misspelt commands and flags are answered like misspelt names",
 			"internal/measure": "the screen and the tables show what was measured",
@@ -116,6 +117,7 @@ var rooms = map[string]room{
 			"schema":           "schema prints the published schemas",
 			"specs":            "demo runs a spec that the binary brings along",
 		},
+		tests: because{"internal/postgres/postgrestest": "scripts seed a real database"},
 	},
 }
 
@@ -182,7 +184,7 @@ var modules = map[string]module{
 	},
 	"github.com/jackc/pgx/v5": {
 		why: "PostgreSQL's protocol: COPY, pipelines, types",
-		in:  []string{"internal/postgres", "pkg/seed"},
+		in:  []string{"internal/postgres", "pkg/seed"}, tests: []string{"cmd/runner"},
 	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},

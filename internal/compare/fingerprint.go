@@ -112,7 +112,7 @@ func plain(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
 // Difference is a field in which two fingerprints differ.
 type Difference struct {
-	Field string `json:"field"` // as in result.json: spec, load, generator, topology
+	Field string `json:"field"` // as in result.json: spec, data, load, generator, topology
 	A     string `json:"a"`
 	B     string `json:"b"`
 }
@@ -139,6 +139,9 @@ func UnlikeLoad(a, b report.Fingerprint) []Difference {
 	var out []Difference
 	if a.Spec != b.Spec {
 		out = append(out, Difference{"spec", short(a.Spec), short(b.Spec)})
+	}
+	if a.Data != b.Data {
+		out = append(out, Difference{"data", short(a.Data), short(b.Data)})
 	}
 	if !slices.Equal(a.Load, b.Load) {
 		i := 0

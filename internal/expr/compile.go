@@ -410,9 +410,7 @@ func (l *lowering) legal() []string {
 		own = append(own, name)
 	}
 	if n.InRows {
-		for name := range n.Tables {
-			own = append(own, name)
-		}
+		own = append(own, l.made()...)
 		slices.Sort(own)
 		return append(append(own, "n"), functionNames()...)
 	}

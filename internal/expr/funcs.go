@@ -301,9 +301,7 @@ func (l *lowering) list(n ast.Node) (*Set, error) {
 			legal = append(legal, name)
 		}
 		if l.names().InRows {
-			for name := range l.names().Tables {
-				legal = append(legal, name)
-			}
+			legal = append(legal, l.made()...)
 		}
 		slices.Sort(legal)
 		return nil, l.fail(n, suggest(Nearest(n.Value, legal)), "unknown list %s", n.Value)

@@ -171,6 +171,17 @@ func (l *lowering) onlyInRows(n ast.Node, name, hint string) error {
 	return l.fail(n, hint, "%s exists only in rows of a seed", name)
 }
 
+// made lists the tables that can be referred to, in no order.
+func (l *lowering) made() []string {
+	var names []string
+	for name, t := range l.names().Tables {
+		if t.Err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // reference is how a row of the table is written.
 func (l *lowering) reference(table string) string {
 	if t := l.names().Tables[table]; t.Err == nil && t.Count > 1 {

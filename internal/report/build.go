@@ -43,6 +43,11 @@ func Build(r Run) *Document {
 		s = measure.NewRecorder(measure.NewLayout(nil, nil, nil)).Snapshot()
 	}
 	d.record(s)
+	if r.Data != nil {
+		data := *r.Data
+		data.Tables = append([]SeededTable{}, r.Data.Tables...)
+		d.Data = &data
+	}
 	d.Fingerprint, d.Record = r.Fingerprint, record(s, r.Invalid)
 	d.Fingerprint.Load = list(r.Fingerprint.Load)
 	conceal := newMask(r.Spec.Secrets)

@@ -52,6 +52,7 @@ type Document struct {
 	Timeline   []Series   `json:"timeline"`  // all rows but set-up first, then each row
 	Users      Population `json:"users"`
 
+	Data        *Data       `json:"data"` // null: no database was prepared
 	Fingerprint Fingerprint `json:"fingerprint"`
 	Record      Record      `json:"record"`
 	Regated     *Regated    `json:"regated"` // null: judged by the promises that it was run with

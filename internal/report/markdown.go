@@ -155,6 +155,9 @@ func (p *page) run(d *Document) {
 	add("Target", d.Target)
 	add("Address", d.Generator.Address)
 	add("Load", d.load())
+	if d.Data != nil {
+		add("Digest of the data", d.Data.Digest)
+	}
 	add("Started", string(d.Started))
 	add("Took", span(d.Elapsed))
 	add("Runner", strings.TrimSpace(fmt.Sprintf("%s %s %s/%s", d.Generator.Version, d.Generator.Go, d.Generator.OS, d.Generator.Arch)))

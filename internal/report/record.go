@@ -20,6 +20,7 @@ type Fingerprint struct {
 	Load      []string `json:"load"`      // who takes part, and each stage as it was to be kept
 	Generator string   `json:"generator"` // version of the runner
 	Topology  string   `json:"topology"`  // driver, loops and machines
+	Data      string   `json:"data"`      // digest of the rows that were seeded, "" for none
 }
 
 // Record is what a stored run can be judged by again: counters at the limits

@@ -32,6 +32,7 @@ type Run struct {
 	// compared with it.
 	Fingerprint Fingerprint
 	Invalid     []string // why the run may not be judged at all
+	Data        *Data    // nil: no database was prepared
 }
 
 // Span is a stretch of the run on which one phase held, in seconds since its start.

@@ -182,6 +182,9 @@ func (d *Document) notes() []string {
 	if len(d.Unreached) > 0 {
 		note("sent nothing: %s", strings.Join(d.Unreached, ", "))
 	}
+	if d.Data != nil {
+		note("database: %s", d.Data.sentence())
+	}
 	if len(d.Insecure) > 0 {
 		note("the certificate was not verified (insecure: true): %s", strings.Join(d.Insecure, ", "))
 	}

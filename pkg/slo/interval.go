@@ -269,11 +269,16 @@ func (m mean) at(confidence float64) mean {
 // bounds returns the bounds of the mean, with lost samples at their best on the
 // one side and at their worst on the other: a lost request took no time, or
 // any; it succeeded, or not.
+//
+// A stretch that came out well has often come with batches that differ little
+// and are alike. So the bound that must keep the promise, the upper one of a
+// time and the lower one of a rate, is taken with more doubt than the other.
 func (m mean) bounds() (low, high float64) {
 	s := m.spread
-	margin := m.t * math.Sqrt(s.variance)
+	margin, sure := m.t*math.Sqrt(s.variance), m.t*math.Sqrt(s.ofMean())
 	if m.unit == PerSecond {
-		low, high = max(0, s.ratio-margin), s.ratio+margin+m.lost/s.total
+		low = max(0, s.ratio-sure-s.leaning(m.t)*math.Sqrt(s.ofMean()))
+		high = s.ratio + margin + m.lost/s.total
 		if s.carrying == 0 {
 			// Nothing in T seconds still leaves room for a rate of 3/T.
 			high = max(high, -math.Log(1-m.confidence)/s.total)
@@ -284,12 +289,11 @@ func (m mean) bounds() (low, high float64) {
 	// come with a low variance: the margin is taken at the bound, not at the
 	// mean. That is what Wilson did for shares, and it removes most of the bias
 	// that skewed times give to t intervals.
-	relative := margin / s.ratio
-	low, high = s.ratio/(1+relative), math.Inf(1)
-	if s.ratio == 0 {
-		low, high = 0, 0
-	} else if relative < 1 {
-		high = s.ratio / (1 - relative)
+	if s.ratio > 0 {
+		low, high = s.ratio/(1+margin/s.ratio), math.Inf(1)
+		if sure < s.ratio {
+			high = s.ratio / (1 - sure/s.ratio)
+		}
 	}
 	if m.lost > 0 {
 		low, high = low*s.total/(s.total+m.lost), math.Inf(1)

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -11,6 +12,8 @@ func (s *Seed) Where() string {
 	where, _, _ := parseDSN(s.Postgres)
 	return where
 }
+
+var otherScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
 // parseDSN takes a connection string of libpq apart as far as people may see
 // it, and returns what nobody may: the passwords in it, as they are and as they
@@ -30,7 +33,7 @@ func parseDSN(dsn string) (where string, secrets []string, why string) {
 	switch {
 	case isURL:
 		where, secrets, why = parseURL(rest)
-	case strings.Contains(dsn, "://"):
+	case otherScheme.MatchString(dsn):
 		return "", nil, "it does not begin with postgres://"
 	default:
 		where, secrets, why = parsePairs(dsn)

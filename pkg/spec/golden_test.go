@@ -17,7 +17,7 @@ func noEnv(string) (string, bool) { return "", false }
 
 func TestEveryFaultIsReportedAtItsPlace(t *testing.T) {
 	files, err := filepath.Glob("testdata/err/*.yaml")
-	if err != nil || len(files) < 150 {
+	if err != nil || len(files) < 250 {
 		t.Fatalf("%d golden files, %v", len(files), err)
 	}
 	for _, file := range files {

@@ -100,7 +100,7 @@ var familiar = map[string]string{
 	"import": "include", "imports": "include", "max_response": "max_body", "protocol": "http", "http_version": "http",
 	"content_type": "type", "path_to_file": "file", "source": "csv", "mode": "order", "credentials": "auth", "steps": "do", "pool": "per",
 	"database": "postgres", "db": "postgres", "dsn": "postgres", "connection_string": "postgres", "database_url": "postgres", "fixtures": "seed",
-	"tables": "rows", "columns": "row", "fields": "row", "repeat": "count", "amount": "count", "times": "count", "alias": "as", "salt": "salted",
+	"tables": "rows", "columns": "row", "fields": "row", "repeat": "count", "amount": "count", "times": "count", "alias": "as", "name": "as", "salt": "salted",
 	"cleanup": "clean", "delete": "clean", "truncate": "clean", "filter": "where", "equals": "eq", "is": "eq", "pattern": "like", "after": "since",
 	"monitors": "probes", "monitoring": "probes", "metrics": "probes", "gauges": "probes", "select": "sql", "statement": "sql", "promql": "query", "expr": "query",
 }

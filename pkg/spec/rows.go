@@ -61,7 +61,7 @@ func entries(root *node) []*entry {
 func tables(all []*entry) map[string]*expr.Table {
 	known := map[string]*expr.Table{}
 	for _, e := range all {
-		known[e.name] = refused("move it above this table", "%s comes later in the seed, and rows refer to tables before them", e.name)
+		known[e.name] = refused("move it above this table", "the rows of %s are made later in the seed, and rows refer to tables before them", e.name)
 	}
 	for _, e := range all {
 		if known[e.table] == nil {
@@ -244,7 +244,7 @@ func (d *decoder) tableName(n *node) string {
 	}
 	parts := strings.Split(name, ".")
 	if len(parts) > 2 {
-		d.fault(n, "write TABLE or SCHEMA.TABLE", "%s has more than a schema and a table", quote(name))
+		d.fault(n, "write TABLE or SCHEMA.TABLE", "the name %s has too many dots", quote(name))
 		return name
 	}
 	for _, part := range parts {
