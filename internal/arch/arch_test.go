@@ -41,7 +41,10 @@ var rooms = map[string]room{
 			"pkg/spec":      "a spec declares the rows, and faults stand at its lines",
 			"internal/expr": "values of rows are expressions, and misspelt names are answered",
 		},
-		tests: because{"internal/postgres/postgrestest": "rows are written to a real server"},
+		tests: because{
+			"internal/postgres/postgrestest": "rows are written to a real server",
+			"internal/postgres":              "a server of which all statements are logged",
+		},
 	},
 	"internal/postgres": {tests: because{"internal/postgres/postgrestest": "one server for all tests of a process"}},
 	"internal/postgres/postgrestest": {

@@ -94,8 +94,7 @@ func (t *table) columnNames() []string {
 	return names
 }
 
-const tablesSQL = `
-WITH wanted AS (
+const tablesSQL = `WITH wanted AS (
 	SELECT w.name, c.* FROM unnest($1::text[], $2::text[]) AS w(name, quoted)
 	JOIN LATERAL (SELECT c.*, n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.oid = to_regclass(w.quoted)::oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')) c ON true)

@@ -366,7 +366,7 @@ func (d *Database) checkRows(ctx context.Context, entries []*entry, f *faults) e
 					}
 					continue
 				}
-				key := [2]string{fd.column.Type, string(text)}
+				key := [2]string{fd.column.Shown, string(text)} // with its limits, which the bare type has not
 				if fd.isStatic || fd.form != asBool && fd.form != asWhole && fd.form != asUUID && fd.form != asBytes {
 					if !asked[key] {
 						asked[key] = true

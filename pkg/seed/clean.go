@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // madeRows is how many rows that the load made one transaction deletes.
@@ -18,13 +19,16 @@ type manifest struct {
 	Started string
 	Entries []manifestEntry
 	Clean   []manifestClean
-	Chunks  []struct {
-		Entry, Chunk, Rows int
-		Done               bool
-	}
+	Chunks  []manifestChunk
 }
 
-const manifestSQL = `SELECT json_build_object('state', r.state, 'started', r.started::text, 'entries', r.entries, 'clean', r.clean,
+// manifestChunk is the rows that one transaction wrote.
+type manifestChunk struct {
+	Entry, Chunk, Rows int
+	Done               bool
+}
+
+const manifestSQL = `SELECT json_build_object('state', r.state, 'started', r.started, 'entries', r.entries, 'clean', r.clean,
 	'chunks', coalesce((SELECT json_agg(json_build_object('entry', l.entry, 'chunk', l.chunk, 'rows', l.rows, 'done', l.done) ORDER BY l.entry DESC, l.chunk DESC)
 		FROM tollgate.ledger l WHERE l.run = r.run), '[]')) FROM tollgate.run r WHERE r.run = $1::text`
 
@@ -68,11 +72,14 @@ func (d *Database) clean(ctx context.Context, token, run string) (Cleaned, error
 	out := Cleaned{Run: run}
 	if err != nil {
 		var told *Error
-		if errors.As(err, &told) {
+		if errors.As(err, &told) && told.Kind == ErrUnclean {
 			return out, err
 		}
 		e := d.failf(ErrUnclean, err, "what is left is recorded: type runner clean SPEC to go on", "%s: rows of run %s remain", d.at.where, run)
-		if cause := context.Cause(ctx); errors.Is(cause, ErrLost) {
+		if told != nil {
+			e.(*Error).Err = told.Kind
+		}
+		if errors.Is(context.Cause(ctx), ErrLost) {
 			e.(*Error).Err = ErrLost
 		}
 		return out, e
@@ -376,6 +383,11 @@ func (m *manifestEntry) match(alias string, entry, chunk int) string {
 	if chunk >= 0 {
 		which = "l.chunk = " + strconv.Itoa(chunk)
 	}
+	if chunk >= 0 && len(own) == 1 {
+		// An array is looked up in the index, whatever the server makes of it.
+		return own[0] + " = ANY (ARRAY(SELECT " + theirs[0] + " FROM tollgate.keys AS l, unnest(l.vals) AS u(v0) WHERE l.run = $1::text AND l.entry = " +
+			strconv.Itoa(entry) + " AND l.chunk = " + strconv.Itoa(chunk) + " AND l.item = 0))"
+	}
 	return "(" + strings.Join(own, ", ") + ") IN (SELECT " + strings.Join(theirs, ", ") +
 		" FROM tollgate.ledger AS l, " + strings.Join(from, ", ") + ", unnest(" + strings.Join(arrays, ", ") + ") AS u(" + strings.Join(names, ", ") + ")" +
 		" WHERE l.run = $1::text AND l.entry = " + strconv.Itoa(entry) + " AND " + which + " AND " + strings.Join(where, " AND ") + ")"
@@ -411,13 +423,32 @@ func (c *cleaning) delete(ctx context.Context, group []*target) error {
 		return c.together(ctx, group)
 	}
 	t := group[0]
+	chunks := make(chan manifestChunk, len(c.m.Chunks))
 	for _, ch := range c.m.Chunks {
-		if ch.Done || !slices.Contains(t.entries, ch.Entry) {
-			continue
+		if !ch.Done && slices.Contains(t.entries, ch.Entry) {
+			chunks <- ch
 		}
-		if err := c.chunk(ctx, t, ch.Entry, ch.Chunk, ch.Rows); err != nil {
-			return err
+	}
+	close(chunks)
+	var failed atomic.Bool
+	if err := c.d.divided(min(writers, len(chunks)), func(hand *session, report func(func())) error {
+		for ch := range chunks {
+			if failed.Load() {
+				return nil
+			}
+			if err := c.chunk(ctx, hand, t, ch); err != nil {
+				failed.Store(true)
+				return err
+			}
+			report(func() {
+				as := c.m.Entries[ch.Entry].As
+				c.deleted[as] += int64(ch.Rows)
+				c.d.progress(Progress{Table: as, Done: c.deleted[as], Of: c.total[as], Clean: true})
+			})
 		}
+		return nil
+	}); err != nil {
+		return err
 	}
 	for _, i := range t.clean {
 		if err := c.made(ctx, t, &c.m.Clean[i]); err != nil {
@@ -428,28 +459,26 @@ func (c *cleaning) delete(ctx context.Context, group []*target) error {
 }
 
 // chunk deletes the rows of one chunk that are still there.
-func (c *cleaning) chunk(ctx context.Context, t *target, entry, chunk, rows int) error {
-	e := &c.m.Entries[entry]
-	err := c.d.work.inTransaction(ctx, func(tx *transaction) error {
-		match := e.match("t", entry, chunk)
+func (c *cleaning) chunk(ctx context.Context, s *session, t *target, ch manifestChunk) error {
+	return s.inTransaction(ctx, func(tx *transaction) error {
+		// The keys are few beside the table, which the server cannot know.
+		if _, err := tx.exec(ctx, `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`); err != nil {
+			return err
+		}
+		match := c.m.Entries[ch.Entry].match("t", ch.Entry, ch.Chunk)
 		n, err := tx.exec(ctx, `DELETE FROM `+t.Name+` AS t WHERE `+match, c.run)
 		if err != nil {
 			return err
 		}
-		if n < int64(rows) {
+		if n < int64(ch.Rows) {
 			if err := c.absent(ctx, tx, t, match); err != nil {
 				return err
 			}
 		}
 		return tx.finish(ctx, c.token,
-			statement{`UPDATE tollgate.run SET deleted = deleted + $2::text::bigint, gone = gone + $3::text::bigint WHERE run = $1::text`, []any{c.run, n, int64(rows) - n}},
-			statement{`UPDATE tollgate.ledger SET done = true WHERE run = $1::text AND entry = $2::text::int AND chunk = $3::text::int`, []any{c.run, entry, chunk}})
+			statement{`UPDATE tollgate.run SET deleted = deleted + $2::text::bigint, gone = gone + $3::text::bigint WHERE run = $1::text`, []any{c.run, n, int64(ch.Rows) - n}},
+			statement{`UPDATE tollgate.ledger SET done = true WHERE run = $1::text AND entry = $2::text::int AND chunk = $3::text::int`, []any{c.run, ch.Entry, ch.Chunk}})
 	})
-	if err == nil {
-		c.deleted[e.As] += int64(rows)
-		c.d.progress(Progress{Table: e.As, Done: c.deleted[e.As], Of: c.total[e.As], Clean: true})
-	}
-	return err
 }
 
 // absent makes sure that rows which were not deleted are not there.

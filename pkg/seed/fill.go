@@ -1,6 +1,7 @@
 package seed
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -8,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"regexp"
 	"runtime"
@@ -18,7 +20,9 @@ import (
 	"time"
 )
 
-// chunkBlocks is how many blocks of rows one transaction writes.
+// chunkBlocks is how many blocks of rows one transaction writes, unless a test
+// wants more transactions. The digest hashes chunks, so it is part of what a
+// digest means.
 const chunkBlocks = 160
 
 // manifestEntry is what the record of a run says about one entry of its rows:
@@ -64,7 +68,7 @@ func (d *Database) Fill(ctx context.Context) (Summary, error) {
 	if d.catalog == nil {
 		faults, err := d.Check(ctx)
 		if err != nil {
-			return Summary{}, err
+			return Summary{}, d.unseeded(ctx, err)
 		}
 		if faults != nil {
 			return Summary{}, d.failf(ErrSeed, nil, faults[0].Hint, "%s", faults.Error())
@@ -193,10 +197,13 @@ func (d *Database) unseeded(ctx context.Context, err error) error {
 	return d.failf(ErrSeed, err, "", "%s could not be seeded", d.at.where)
 }
 
-// stream makes the rows of an entry, ahead of who reads them and in order.
+// writers is how many connections write or delete at once: a row costs the
+// server more than us, most of it for the checks of its references.
+const writers = 2
+
+// stream makes the rows of an entry, ahead of who writes them.
 type stream struct {
-	entry  *entry
-	order  chan *block // in order; each is to be waited for
+	chunks chan *chunk
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
 }
@@ -205,8 +212,7 @@ type stream struct {
 // are made or stop is called.
 func (d *Database) start(ctx context.Context, e *entry) *stream {
 	ctx, cancel := context.WithCancel(ctx)
-	const ahead = chunkBlocks
-	s := &stream{entry: e, order: make(chan *block, ahead), cancel: cancel}
+	s := &stream{chunks: make(chan *chunk, 1), cancel: cancel}
 	jobs := make(chan *block)
 	for range runtime.GOMAXPROCS(0) {
 		s.wait.Go(func() {
@@ -219,31 +225,16 @@ func (d *Database) start(ctx context.Context, e *entry) *stream {
 	}
 	s.wait.Go(func() {
 		defer close(jobs)
-		defer close(s.order)
-		var drawn []string
-		for first := int64(1); first <= e.spec.Count; first += blockRows {
-			b := blocks.Get().(*block)
-			b.first, b.rows = first, int(min(blockRows, e.spec.Count-first+1))
-			b.err, b.made = nil, make(chan struct{})
-			if q := e.sequence(); q != "" {
-				if len(drawn) == 0 {
-					n := min(chunkBlocks*blockRows, e.spec.Count-first+1)
-					if drawn, b.err = d.draw(ctx, q, n); b.err != nil {
-						close(b.made)
-						s.order <- b // the reader is told, or stops us
-						return
-					}
-				}
-				b.given, drawn = drawn[:b.rows], drawn[b.rows:]
-			}
+		defer close(s.chunks)
+		for number, first := 0, int64(1); first <= e.spec.Count; number++ {
+			c := &chunk{number: number, first: first, want: int(min(d.chunkRows(), e.spec.Count-first+1)), order: make(chan *block, d.opts.chunk)}
+			first += int64(c.want)
 			select {
-			case jobs <- b:
+			case s.chunks <- c:
 			case <-ctx.Done():
 				return
 			}
-			select {
-			case s.order <- b:
-			case <-ctx.Done():
+			if !d.offer(ctx, e, c, jobs) {
 				return
 			}
 		}
@@ -251,13 +242,41 @@ func (d *Database) start(ctx context.Context, e *entry) *stream {
 	return s
 }
 
+func (d *Database) chunkRows() int64 { return int64(d.opts.chunk) * blockRows }
+
+// offer has the rows of a chunk made, and reports whether they all will be.
+func (d *Database) offer(ctx context.Context, e *entry, c *chunk, jobs chan<- *block) bool {
+	defer close(c.order)
+	var drawn []string
+	if q := e.sequence(); q != "" {
+		var err error
+		if drawn, err = d.draw(ctx, q, c.want); err != nil {
+			b := &block{err: err, made: make(chan struct{})}
+			close(b.made)
+			c.order <- b
+			return false
+		}
+	}
+	for at := 0; at < c.want; at += blockRows {
+		b := blocks.Get().(*block)
+		b.first, b.rows, b.given = c.first+int64(at), min(blockRows, c.want-at), nil
+		b.err, b.made = nil, make(chan struct{})
+		if drawn != nil {
+			b.given = drawn[at : at+b.rows]
+		}
+		select {
+		case jobs <- b:
+			c.order <- b // there is room for all of them
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
 // stop ends the workers and waits for them.
 func (s *stream) stop() {
 	s.cancel()
-	go func() {
-		for range s.order { // nobody reads what is made any more
-		}
-	}()
 	s.wait.Wait()
 }
 
@@ -272,26 +291,30 @@ func (e *entry) sequence() string {
 }
 
 // draw takes the next n values of a sequence.
-func (d *Database) draw(ctx context.Context, sequence string, n int64) (values []string, err error) {
+func (d *Database) draw(ctx context.Context, sequence string, n int) (values []string, err error) {
 	d.looked.mu.Lock()
 	defer d.looked.mu.Unlock()
-	err = d.side.scan(ctx, &values, `SELECT json_agg(nextval($1::text::regclass)::text) FROM generate_series(1, $2::text::bigint)`, sequence, n)
+	err = d.side.scan(ctx, &values, `SELECT json_agg(nextval($1::text::regclass)::text) FROM generate_series(1, $2::text::int)`, sequence, n)
 	return values, err
 }
 
-// chunk reads the rows of one transaction out of a stream.
+// chunk is the rows of one transaction: it reads as their text, and has then
+// gathered their keys.
 type chunk struct {
-	stream *stream
-	ctx    context.Context
-	left   int // blocks that may still be read
-	rest   []byte
-	now    *block
-	rows   int
-	first  int64
-	keys   [][]byte // arrays in the text format, without their end
-	sum    io.Writer
-	err    error // why it ended early
+	number int
+	first  int64 // number of the first row
+	want   int   // rows
+	order  chan *block
+
+	rest []byte
+	now  *block
+	rows int      // read so far
+	keys [][]byte // arrays in the text format, without their end
+	sum  hash.Hash
+	err  error // why it ended early
 }
+
+var errStopped = errors.New("the other rows were stopped")
 
 // Read gives the text of the rows.
 func (c *chunk) Read(p []byte) (int, error) {
@@ -300,25 +323,18 @@ func (c *chunk) Read(p []byte) (int, error) {
 			blocks.Put(c.now)
 			c.now = nil
 		}
-		if c.left == 0 {
+		if c.rows == c.want {
 			return 0, io.EOF
 		}
-		b, ok := <-c.stream.order
+		b, ok := <-c.order
 		if !ok {
-			c.left = 0
-			if c.err = c.ctx.Err(); c.err != nil {
-				return 0, c.err
-			}
-			return 0, io.EOF
+			c.err = errStopped
+			return 0, c.err
 		}
-		c.left--
 		<-b.made
 		if b.err != nil {
 			c.err = b.err
 			return 0, b.err
-		}
-		if c.rows == 0 {
-			c.first = b.first
 		}
 		for i, k := range b.keys {
 			if c.rows > 0 {
@@ -340,11 +356,31 @@ func (c *chunk) Read(p []byte) (int, error) {
 func (d *Database) fillEntry(ctx context.Context, token string, e *entry) (string, error) {
 	s := d.start(ctx, e)
 	defer s.stop()
-	var columns []string
-	for _, f := range e.fields {
-		columns = append(columns, ident(f.name))
+	sums := make([][sha256.Size]byte, (e.spec.Count+d.chunkRows()-1)/d.chunkRows())
+	var done int64
+	err := d.divided(d.hands(e.table.OID), func(hand *session, report func(func())) error {
+		var keys [][]byte
+		for c := range s.chunks {
+			c.sum, c.keys = sha256.New(), keys
+			if err := d.fillChunk(ctx, hand, token, e, c); err != nil {
+				s.cancel()
+				return err
+			}
+			keys = c.keys
+			c.sum.Sum(sums[c.number][:0])
+			report(func() {
+				done += int64(c.rows)
+				d.progress(Progress{Table: e.spec.As, Done: done, Of: e.spec.Count})
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
 	}
-	copySQL := "COPY " + e.table.quoted() + " (" + strings.Join(columns, ", ") + ") FROM STDIN"
+	if done != e.spec.Count {
+		return "", cmp.Or(ctx.Err(), errStopped)
+	}
 	content := sha256.New()
 	for _, f := range e.fields {
 		if f.hashed {
@@ -352,44 +388,98 @@ func (d *Database) fillEntry(ctx context.Context, token string, e *entry) (strin
 			content.Write([]byte(f.name))
 		}
 	}
-	c := &chunk{stream: s, ctx: ctx, keys: make([][]byte, e.items), sum: content}
-	var done int64
-	for number := 0; done < e.spec.Count; number++ {
-		c.left, c.rows = chunkBlocks, 0
-		for i := range c.keys {
-			c.keys[i] = append(c.keys[i][:0], '{')
-		}
-		err := d.work.inTransaction(ctx, func(t *transaction) error {
-			tag, err := t.s.conn.CopyFrom(ctx, c, copySQL)
-			switch {
-			case c.err != nil:
-				return c.err
-			case err != nil:
-				return e.misfit(t.s.tell(err), c.first)
-			case tag.RowsAffected() != int64(c.rows):
-				return fmt.Errorf("%s took %d of %d rows: a trigger or a rule keeps the others out", e.table.shown(), tag.RowsAffected(), c.rows)
-			}
-			record := []statement{{`INSERT INTO tollgate.ledger (run, entry, chunk, rows) VALUES ($1::text, $2::text::int, $3::text::int, $4::text::int)`,
-				[]any{d.opts.RunID, e.index, number, c.rows}}}
-			for i, k := range c.keys {
-				record = append(record, statement{`INSERT INTO tollgate.keys (run, entry, chunk, item, vals) VALUES ($1::text, $2::text::int, $3::text::int, $4::text::int, $5::text[])`,
-					[]any{d.opts.RunID, e.index, number, i, append(k, '}')}})
-			}
-			if e.table.Altering {
-				if err := d.verify(ctx, t, e, record, number, c.rows); err != nil {
-					return err
-				}
-				record = nil
-			}
-			return t.finish(ctx, token, record...)
-		})
-		if err != nil {
-			return "", err
-		}
-		done += int64(c.rows)
-		d.progress(Progress{Table: e.spec.As, Done: done, Of: e.spec.Count})
+	for i := range sums {
+		content.Write(sums[i][:])
 	}
 	return hex.EncodeToString(content.Sum(nil)), nil
+}
+
+// hands is how many connections may write or delete rows of a table at once.
+// Rows of a table that refers to itself keep their order.
+func (d *Database) hands(oid string) int {
+	for _, k := range d.catalog.foreign {
+		if k.Table == oid && k.Refers == oid {
+			return 1
+		}
+	}
+	return writers
+}
+
+// divided has n connections do one work, and returns the first error. What a
+// hand reports is done by the caller's goroutine.
+func (d *Database) divided(n int, work func(s *session, report func(func())) error) error {
+	for len(d.more) < n-1 {
+		d.more = append(d.more, &session{at: d.at, seen: d.work.seen})
+	}
+	reports := make(chan func())
+	report := func(f func()) { reports <- f }
+	errs := make([]error, n)
+	var wait sync.WaitGroup
+	for i := range n {
+		s := d.work
+		if i > 0 {
+			s = d.more[i-1]
+		}
+		wait.Go(func() { errs[i] = work(s, report) })
+	}
+	go func() {
+		wait.Wait()
+		close(reports)
+	}()
+	for f := range reports {
+		f()
+	}
+	var first error
+	for _, err := range errs {
+		// That a hand was stopped says less than what stopped it.
+		if err != nil && (first == nil || errors.Is(first, errStopped)) {
+			first = err
+		}
+	}
+	return first
+}
+
+// fillChunk writes the rows of a chunk and the record of their keys.
+func (d *Database) fillChunk(ctx context.Context, s *session, token string, e *entry, c *chunk) error {
+	for len(c.keys) < e.items {
+		c.keys = append(c.keys, nil)
+	}
+	for i := range c.keys {
+		c.keys[i] = append(c.keys[i][:0], '{')
+	}
+	return s.inTransaction(ctx, func(t *transaction) error {
+		tag, err := t.s.conn.CopyFrom(ctx, c, e.copySQL())
+		switch {
+		case c.err != nil:
+			return c.err
+		case err != nil:
+			return e.misfit(t.s.tell(err), c.first)
+		case tag.RowsAffected() != int64(c.rows):
+			return fmt.Errorf("%s took %d of %d rows: a trigger or a rule keeps the others out", e.table.shown(), tag.RowsAffected(), c.rows)
+		}
+		record := []statement{{`INSERT INTO tollgate.ledger (run, entry, chunk, rows) VALUES ($1::text, $2::text::int, $3::text::int, $4::text::int)`,
+			[]any{d.opts.RunID, e.index, c.number, c.rows}}}
+		for i, k := range c.keys {
+			record = append(record, statement{`INSERT INTO tollgate.keys (run, entry, chunk, item, vals) VALUES ($1::text, $2::text::int, $3::text::int, $4::text::int, $5::text[])`,
+				[]any{d.opts.RunID, e.index, c.number, i, append(k, '}')}})
+		}
+		if e.table.Altering {
+			if err := d.verify(ctx, t, e, record, c.number, c.rows); err != nil {
+				return err
+			}
+			record = nil
+		}
+		return t.finish(ctx, token, record...)
+	})
+}
+
+// copySQL is the statement that rows follow.
+func (e *entry) copySQL() string {
+	columns := make([]string, len(e.fields))
+	for i, f := range e.fields {
+		columns[i] = ident(f.name)
+	}
+	return "COPY " + e.table.quoted() + " (" + strings.Join(columns, ", ") + ") FROM STDIN"
 }
 
 // verify makes sure that the rows of a chunk have the keys that are recorded,
@@ -438,7 +528,7 @@ func (e *entry) misfit(err error, first int64) error {
 		}
 	}
 	if r.code == "23505" {
-		bad.hint = "a row that is there already has it: if it is a leftover, delete it; else seed another value"
+		bad.hint = "another row has it: one of the seed's own, or one that was there before and is nobody's any more"
 	}
 	return bad
 }

@@ -94,6 +94,7 @@ type Options struct {
 
 	// Tests shorten these.
 	beat, expiry time.Duration
+	chunk        int // blocks of rows in a transaction
 }
 
 // Progress is how far a table has come.
@@ -119,7 +120,8 @@ type Database struct {
 	opts Options
 	at   *address
 
-	work, side *session // of the calls; of lookups while a COPY runs
+	work, side *session   // of the calls; of lookups while a COPY runs
+	more       []*session // that write or delete beside work
 
 	catalog *catalog // read by Check
 	hashes  *hashes
@@ -168,7 +170,10 @@ func Open(ctx context.Context, s *spec.Spec, o Options) (*Database, error) {
 	if o.beat == 0 {
 		o.beat, o.expiry = beatEvery, leaseExpiry
 	}
-	at, err := parseAddress(s.Seed.Postgres, s.Secrets)
+	if o.chunk == 0 {
+		o.chunk = chunkBlocks
+	}
+	at, err := parseAddress(s.Seed.Postgres, s.Seed.Where(), s.Secrets)
 	if err != nil {
 		return nil, &Error{Kind: ErrUnreachable, Msg: s.Seed.Pos.File + ":" + strconv.Itoa(s.Seed.Pos.Line) + ": " + err.Error()}
 	}
@@ -190,6 +195,9 @@ func (d *Database) Close() {
 	_ = d.Release(ctx) // it expires by itself
 	d.work.close()
 	d.side.close()
+	for _, s := range d.more {
+		s.close()
+	}
 }
 
 func (d *Database) progress(p Progress) {

@@ -25,9 +25,9 @@ type address struct {
 // not.
 const connectWithin = 10 * time.Second
 
-// parseAddress reads a connection string. Host and database must stand in it:
+// parseAddress reads a connection string, whose place people may see. Host and database must stand in it:
 // what a forgotten variable of the environment names is not to be written to.
-func parseAddress(conn string, secrets []string) (*address, error) {
+func parseAddress(conn, where string, secrets []string) (*address, error) {
 	const form = "write postgres://USER:PASSWORD@HOST:PORT/DATABASE"
 	if strings.TrimSpace(conn) == "" {
 		return nil, errors.New("seed.postgres is empty; " + form + ", or set the secret that it names")
@@ -51,10 +51,7 @@ func parseAddress(conn string, secrets []string) (*address, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "tollgate"
 	}
-	where := fmt.Sprintf("%s:%d/%s", config.Host, config.Port, config.Database)
-	if strings.HasPrefix(config.Host, "/") {
-		where = config.Database + " on the socket in " + config.Host
-	}
+	config.RuntimeParams["client_encoding"] = "UTF8" // whatever the database's is
 	return &address{config, where, masker(append(slices.Clone(secrets), config.Password, conn))}, nil
 }
 
@@ -143,7 +140,7 @@ func (s *session) tell(err error) error {
 	if errors.As(err, &pg) {
 		text := pg.Message
 		if pg.Detail != "" {
-			text += ": " + pg.Detail
+			text += ": " + strings.TrimSuffix(pg.Detail, ".")
 		}
 		return &serverError{
 			text: s.at.mask(text), code: pg.Code, constraint: pg.ConstraintName, table: pg.TableName,
