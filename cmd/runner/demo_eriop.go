@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -85,5 +86,6 @@ func (a *app) openERIOP(ctx context.Context, o eriopOptions, system demo.Options
 		return nil, nil, errors.Join(misuse("the demo has to be allowed to make tables in this database", "%v", err), server.Close())
 	}
 	options.Store = store
+	debug.SetGCPercent(400) // nothing much stays in this process, and each answer leaves some
 	return demo.NewERIOP(options), func() error { return errors.Join(store.Close(), server.Close()) }, nil
 }

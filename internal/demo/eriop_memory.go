@@ -186,19 +186,36 @@ func (m *Memory) incidents(_ context.Context, q incidentQuery) ([]incident, int,
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	found := []incident{}
+	if q.urgent {
+		var ranks [6][]*incident // by priority, no more of each than are asked for
+		for _, in := range slices.Backward(m.cases) {
+			if slices.Contains(activeStatuses, in.Status) && (q.limit == 0 || len(ranks[in.Priority]) < q.limit) {
+				ranks[in.Priority] = append(ranks[in.Priority], in)
+				if q.limit > 0 && len(ranks[1]) == q.limit {
+					break
+				}
+			}
+		}
+		for _, rank := range ranks {
+			for _, in := range rank {
+				found = append(found, *in)
+			}
+		}
+		return cut(found, q.slice), 0, nil
+	}
+	total := 0
 	for _, in := range slices.Backward(m.cases) {
-		if q.urgent && !slices.Contains(activeStatuses, in.Status) ||
-			q.status != "" && q.status != in.Status || q.category != "" && q.category != in.Category ||
+		if q.status != "" && q.status != in.Status || q.category != "" && q.category != in.Category ||
 			q.priority != "" && q.priority != strconv.Itoa(in.Priority) ||
 			q.building != "" && (in.building == nil || q.building != in.building.String()) {
 			continue
 		}
-		found = append(found, *in)
+		if total >= q.offset && len(found) < q.limit {
+			found = append(found, *in)
+		}
+		total++
 	}
-	if q.urgent {
-		slices.SortStableFunc(found, func(a, b incident) int { return a.Priority - b.Priority })
-	}
-	return cut(found, q.slice), len(found), nil
+	return found, total, nil
 }
 
 // cut returns a part of a list; it is never nil, which would be null in JSON.

@@ -871,3 +871,32 @@ func ExampleNewERIOP() {
 	fmt.Println(resp.StatusCode, err)
 	// Output: 200 <nil>
 }
+
+// BenchmarkERIOP is what the system itself costs a request: no network, and a
+// store that answers at once.
+func BenchmarkERIOP(b *testing.B) {
+	m := NewMemory()
+	s := NewERIOP(ERIOPOptions{Store: m, PendingLimit: DefaultListed, ActiveLimit: DefaultListed})
+	token := s.tokens.issue(m.byEmail["dispatcher1@test.eriop.local"].account, access, time.Now())
+	for _, bm := range []struct{ name, method, path, body string }{
+		{"ingest", "POST", "/alerts/ingest", anAlert},
+		{"incident", "POST", "/incidents", anIncident},
+		{"pending", "GET", "/alerts/pending", ""},
+		{"active", "GET", "/incidents/active", ""},
+		{"me", "GET", "/auth/me", ""},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r := httptest.NewRequest(bm.method, api+bm.path, strings.NewReader(bm.body))
+				r.Header.Set("Content-Type", js)
+				r.Header.Set("Authorization", "Bearer "+token)
+				w := httptest.NewRecorder()
+				s.ServeHTTP(w, r)
+				if w.Code >= 300 {
+					b.Fatal(w.Code, w.Body)
+				}
+			}
+		})
+	}
+}
