@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var names = []string{"result.json", "summary.md", "verdict.json"}
+var names = append([]string{"result.json"}, Files()...)
 
 // folder returns what is in a folder, by name.
 func folder(t *testing.T, dir string) map[string]string {
@@ -49,7 +49,10 @@ func TestWriteStoresWholeFilesAndNothingElse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := map[string]string{"result.json": string(result), "summary.md": string(d.Markdown()), "verdict.json": verdictJSON(t, d)}
+		want := map[string]string{"result.json": string(result)}
+		for _, r := range renderings {
+			want[r.name] = string(bytesOf(t, d, r.name))
+		}
 		if diff := cmp.Diff(want, folder(t, dir)); diff != "" {
 			t.Errorf("%s:\n%s", play, diff)
 		}
