@@ -168,7 +168,7 @@ var modules = map[string]module{
 	},
 	"github.com/HdrHistogram/hdrhistogram-go": {
 		why: "the form in which histograms are merged, stored and read by others",
-		in:  []string{"internal/measure"},
+		in:  []string{"internal/measure"}, tests: []string{"internal/report"},
 	},
 	"github.com/spf13/cobra": {
 		why: "commands, help and shell completion",

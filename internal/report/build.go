@@ -130,6 +130,7 @@ func slos(results []slo.Result) []SLO {
 			Verdict: r.Verdict, Observed: r.ObservedText, Value: none,
 			Op: o.Op.String(), Limit: o.LimitText(), LimitValue: o.Limit, Unit: units[o.Unit],
 			Requests: r.N, Bad: r.Bad, Lost: r.Lost, Reason: r.Reason,
+			Line: r.Claim.Line, Col: r.Claim.Col,
 		}
 		if o.Text == "" {
 			out[i].Claim = o.String()

@@ -106,6 +106,8 @@ type SLO struct {
 	Bad        uint64      `json:"bad"`      // of them on the wrong side
 	Lost       uint64      `json:"lost"`     // samples that nobody knows
 	Reason     string      `json:"reason"`
+	Line       int         `json:"line"` // with Col where it is written in the spec; 0: nowhere
+	Col        int         `json:"col"`
 }
 
 // Row is what the requests of one name and method did, over the whole run.

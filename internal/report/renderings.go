@@ -13,10 +13,13 @@ type rendering struct {
 // in which they appear. verdict.json is last: where it is, everything is.
 var renderings = []rendering{
 	{"summary.md", func(d *Document) ([]byte, error) { return d.Markdown(), nil }},
+	{"junit.xml", (*Document).junit},
 	{"stats.csv", (*Document).statsCSV},
 	{"stats_history.csv", (*Document).historyCSV},
 	{"failures.csv", (*Document).failuresCSV},
 	{"exceptions.csv", (*Document).exceptionsCSV},
+	{"latency.hlog", (*Document).hlog},
+	{"metrics.txt", (*Document).openMetrics},
 	{"verdict.json", func(d *Document) ([]byte, error) { return d.Verdict().Encode() }},
 }
 
