@@ -400,13 +400,20 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 		r.Unreached, r.Broke = res.Unreached(), res.Broke
 		r.Started, r.Elapsed, r.Complete = res.Started, res.Elapsed, !res.Interrupted && res.Aborted == ""
 	}
+	if o.baseline != nil && e.result != nil {
+		r.Baseline = o.baseline.name
+	}
 	x := verdict.exit()
 	f := &fault{exit: x}
 	if len(e.state.unreachable) > 0 && e.addresses == nil {
 		f.hint = "is the system up at " + s.Target.URL + "? --target names another place"
 	}
 	r.ExitCode, r.ExitName, r.Reasons = int(x.code), x.code.String(), x.reasons
-	return report.Build(r), f
+	doc := report.Build(r)
+	if doc.Baseline != nil {
+		o.baseline.beside(doc)
+	}
+	return doc, f
 }
 
 // givenUp makes a run fail that was ended early because a promise was certain to

@@ -51,6 +51,9 @@ func Build(r Run) *Document {
 	}
 	d.Fingerprint, d.Record = r.Fingerprint, record(s, r.Invalid)
 	d.Fingerprint.Load = list(r.Fingerprint.Load)
+	if r.Baseline != "" {
+		d.Baseline = &Baseline{Result: r.Baseline, Moves: []Move{}}
+	}
 	conceal := newMask(r.Spec.Secrets)
 	editStrings(d, false, conceal.text)
 	return d

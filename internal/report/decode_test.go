@@ -42,8 +42,12 @@ func TestSchemaAndDocumentHaveTheSameKeys(t *testing.T) {
 	if err := json.Unmarshal(schema.Result, &root); err != nil {
 		t.Fatal(err)
 	}
+	data, err := compared(t).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var document any
-	if err := json.Unmarshal(encoded(t, failing(t)), &document); err != nil {
+	if err := json.Unmarshal(data, &document); err != nil {
 		t.Fatal(err)
 	}
 	var compare func(path string, s map[string]any, v any)

@@ -56,7 +56,8 @@ type Document struct {
 	Data        *Data       `json:"data"` // null: no database was prepared
 	Fingerprint Fingerprint `json:"fingerprint"`
 	Record      Record      `json:"record"`
-	Regated     *Regated    `json:"regated"` // null: judged by the promises that it was run with
+	Regated     *Regated    `json:"regated"`  // null: judged by the promises that it was run with
+	Baseline    *Baseline   `json:"baseline"` // null: beside no other run
 }
 
 // Words of closed sets have types of their own: a secret that happens to read
