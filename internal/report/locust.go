@@ -38,16 +38,27 @@ const unknown = "N/A"
 // WriteCSV writes the four files of Locust under the names that Locust's --csv
 // PREFIX gives them: PREFIX_stats.csv and its siblings.
 func WriteCSV(prefix string, d *Document) error {
-	dir, base := filepath.Split(prefix)
 	var files []content
 	for _, f := range rendered(d) {
 		if strings.HasSuffix(f.name, ".csv") {
-			f.name = base + "_" + f.name
+			f.name = filepath.Base(withPrefix(prefix, f.name))
 			files = append(files, f)
 		}
 	}
-	return store(osDisk{}, filepath.Clean(dir), "choose another with --csv", files)
+	return store(osDisk{}, filepath.Dir(prefix), "choose another with --csv", files)
 }
+
+// CSVFiles returns the names of the files that WriteCSV writes.
+func CSVFiles(prefix string) (names []string) {
+	for _, name := range Files() {
+		if strings.HasSuffix(name, ".csv") {
+			names = append(names, withPrefix(prefix, name))
+		}
+	}
+	return names
+}
+
+func withPrefix(prefix, name string) string { return prefix + "_" + name }
 
 // PrepareCSV is Prepare for the folder of a prefix.
 func PrepareCSV(prefix string) error { return prepare(filepath.Dir(prefix), "--csv") }
