@@ -385,20 +385,20 @@ func TestInputsOfTheActionAreData(t *testing.T) {
 	for _, hostile := range []string{
 		"$(touch pwned)", "`touch pwned`", "\"; touch pwned; \"", "'; touch pwned; '", "x\ntouch pwned\n", "--help; touch pwned", "-x $(touch pwned) ${IFS}", "*", "a && touch pwned",
 	} {
-		for _, input := range []string{"spec", "profile", "target", "args", "report"} {
-			w := newWorkflow(t, nil).built()
-			w.target(demo.Knobs{}, "1 hour") // never sound, so nothing runs for long
-			w.inputs[input] = hostile
-			w.run(provision...)
-			// the check may have failed before run: that block is tried alone too
-			for _, s := range w.action.Runs.Steps {
-				if s.ID == "run" || s.Name == "job summary" {
-					w.step(s)
-				}
+		w := newWorkflow(t, nil).built()
+		for name := range w.inputs {
+			if name != "version" {
+				w.inputs[name] = hostile
 			}
-			if _, err := os.Stat(filepath.Join(w.dir, "pwned")); err == nil {
-				t.Errorf("%s: %q was run:\n%s", input, hostile, &w.log)
+		}
+		w.run(provision...)
+		for _, s := range w.action.Runs.Steps { // the check has failed before it came to these
+			if s.ID == "run" || s.Name == "job summary" {
+				w.step(s)
 			}
+		}
+		if _, err := os.Stat(filepath.Join(w.dir, "pwned")); err == nil {
+			t.Errorf("%q was run:\n%s", hostile, &w.log)
 		}
 	}
 }
