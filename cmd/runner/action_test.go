@@ -363,7 +363,7 @@ func TestOlderReportDoesNotSpeakForTheActionsRun(t *testing.T) {
 
 func TestCancelledActionLeavesAReport(t *testing.T) {
 	w := newWorkflow(t, nil).built()
-	soc := w.target(demo.Knobs{}, "5m")
+	soc := w.target(demo.Knobs{}, "30s")
 	w.during = func(step string, process *os.Process) {
 		if step != "run" {
 			return
