@@ -42,8 +42,12 @@ func TestSchemaAndDocumentHaveTheSameKeys(t *testing.T) {
 	if err := json.Unmarshal(schema.Result, &root); err != nil {
 		t.Fatal(err)
 	}
+	data, err := compared(t).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var document any
-	if err := json.Unmarshal(encoded(t, failing(t)), &document); err != nil {
+	if err := json.Unmarshal(data, &document); err != nil {
 		t.Fatal(err)
 	}
 	var compare func(path string, s map[string]any, v any)
@@ -178,23 +182,24 @@ func FuzzDecode(f *testing.F) {
 
 // checkStable renders a document, stores it, and expects the same renderings
 // of what was stored.
-func checkStable(t interface {
-	Helper()
-	Fatal(...any)
-	Fatalf(string, ...any)
-}, d *Document) {
+func checkStable(t fataler, d *Document) {
 	t.Helper()
-	render := func(d *Document) (out [4]string) {
+	render := func(d *Document) map[string]string {
 		var screen, narrow bytes.Buffer
-		verdict, err := d.Verdict().Encode()
-		if err := errors.Join(err, d.Text(&screen, TextOptions{}), d.Text(&narrow, TextOptions{Width: 1})); err != nil {
+		if err := errors.Join(d.Text(&screen, TextOptions{}), d.Text(&narrow, TextOptions{Width: 1})); err != nil {
 			t.Fatal(err)
 		}
-		return [4]string{screen.String(), narrow.String(), string(d.Markdown()), string(verdict)}
+		out := map[string]string{"the screen": screen.String(), "a narrow screen": narrow.String(), "annotations": d.Annotations()}
+		for _, r := range renderings {
+			out[r.name] = string(bytesOf(t, d, r.name))
+		}
+		return out
 	}
 	before := render(d)
-	if strings.ContainsRune(before[0], '\x1b') {
-		t.Fatalf("an escape in %q", before[0])
+	for name, text := range before {
+		if strings.ContainsRune(text, '\x1b') {
+			t.Fatalf("an escape in %s: %q", name, text)
+		}
 	}
 	data, err := d.Encode()
 	if err != nil {

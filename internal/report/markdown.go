@@ -29,6 +29,7 @@ func (d *Document) Markdown() []byte {
 	}
 	p.reasons(d)
 	p.promises(d)
+	p.baseline(d)
 	p.requests(d)
 	p.failures(d)
 	p.probes(d)

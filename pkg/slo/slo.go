@@ -151,6 +151,9 @@ type Claim struct {
 	Abort bool
 	// Advisory claims are shown and never decide.
 	Advisory bool
+	// Line and Col are where the objective is written in its spec, from 1; 0 for
+	// a guard, and for what stands elsewhere.
+	Line, Col int
 }
 
 // Slot is what one second of a claim's scope counted. Slots of shards and of
