@@ -62,7 +62,7 @@ exit code 4.`,
 				c.AtLooks(doc, s, s.Confidence.Level)
 			}
 			j := c.Judge(slo.Options{Confidence: s.Confidence.Level, Off: s.Confidence.Off})
-			unpromised(s, &j)
+			unpromised(&j)
 			verdict := state{verdict: j.Overall, unkept: j.Reasons, invalid: doc.Record.Invalid}
 			mine := report.Fingerprint{Spec: s.Traffic, Load: compare.Load(s)}
 			for _, why := range unlike(compare.UnlikeLoad(doc.Fingerprint, mine)) {
