@@ -96,6 +96,9 @@ func (o Objective) proportion() (p proportion, ok bool) {
 
 // weigh decides a tested claim by its interval.
 func weigh(c Claim, ev Evidence, t tally, f finding, confidence float64) opinion {
+	if c.Stage == "" && c.Objective.Metric.Kind != Throughput {
+		ev = ev.busy()
+	}
 	if p, ok := c.Objective.proportion(); ok {
 		p.bad, p.n, p.lost = float64(t.Bad), float64(t.N), float64(t.Lost)
 		return weighShare(c, ev, p, f, confidence)

@@ -175,6 +175,39 @@ func TestSilentPartsOfAHoldProveNothing(t *testing.T) {
 	}
 }
 
+// What is about the whole run is asked of the seconds that had any of it: logins
+// come in the first of ten minutes, and a guard's holds after a long warm-up.
+func TestTheSilenceOfARunIsNoPartOfWhatIsAskedOfTheWhole(t *testing.T) {
+	run := func(bad uint64) Evidence {
+		return held(600, func(i int) Slot {
+			if i >= 300 && i < 360 {
+				return Slot{N: 100, Bad: bad}
+			}
+			return Slot{}
+		})
+	}
+	for _, c := range []struct {
+		src   string
+		bad   uint64
+		stage string
+		want  Verdict
+	}{
+		{"p95{task=on_start} < 2s", 1, "", Pass},
+		{"errors <= 1%", 2, "", Fail},
+		{"errors <= 1%", 2, "steady", Inconclusive},
+		{"p95 < 2s", 1, "steady", Inconclusive},
+	} {
+		o := mustParse(t, c.src)
+		r := judgeOne(Claim{Objective: o, Stage: c.stage}, run(c.bad), Options{})
+		if r.Verdict != c.want {
+			t.Errorf("%s on %q: %v: %s", c.src, c.stage, r.Verdict, r.Reason)
+		}
+	}
+	if r := judgeOne(Claim{Objective: mustParse(t, "throughput > 90/s")}, run(0), Options{}); r.Verdict != Fail {
+		t.Errorf("silence is data for a rate: %s", r.Reason)
+	}
+}
+
 // A target that is down fails, however short the test was: with too few batches
 // for an interval, each counts as one observation.
 func TestAnOutageFailsAShortHold(t *testing.T) {
