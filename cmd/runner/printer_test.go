@@ -3,11 +3,15 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tidwall/gjson"
 )
 
 func TestSecretsAreHiddenInEveryForm(t *testing.T) {
@@ -45,5 +49,40 @@ func TestResultsThatGoNowhereAreNotAPass(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(stderr.Name()); !strings.Contains(string(text), "could not be printed") {
 		t.Errorf("stderr: %s", text)
+	}
+}
+
+// What the files say of a run is what the program ended with, whoever reads them.
+func TestTheFilesOfARunThatWasNotPrintedAreNoPass(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	dir := t.TempDir()
+	stderr, err := os.Create(filepath.Join(dir, "err"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close()
+	target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer target.Close()
+	text := fmt.Sprintf("version: 1\nname: own\ntarget: {url: %q}\nendpoints: {home: GET /}\npersonas: {p: {think: 10ms, tasks: {home: 1}}}\n"+
+		"stages: [steady: {users: 2, for: 300ms}]\nslos: [p95 < 9s]\nconfidence: off\n", target.URL)
+	spec, out := filepath.Join(dir, "own.yaml"), filepath.Join(dir, "out")
+	if err := os.WriteFile(spec, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"run", spec, "--quiet", "--out", out}, {"regate", out, spec, "--out", out + "2"}} {
+		if c := execute(args, full, stderr); c != notStored {
+			t.Errorf("%v: exit code %d, want %d", args, c, notStored)
+		}
+		verdict, err := os.ReadFile(filepath.Join(args[len(args)-1], "verdict.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := gjson.ParseBytes(verdict); v.Get("exit_code").Int() != int64(notStored) || v.Get("verdict").String() == "pass" {
+			t.Errorf("%v ended with %d, and its verdict.json says %s", args, notStored, verdict)
+		}
 	}
 }

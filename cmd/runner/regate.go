@@ -113,6 +113,10 @@ func (a *app) regate(doc *report.Document, r report.Regating, verdict state, o r
 		_ = judged.Text(a.out, options) // the printer keeps the error
 	}
 	if err := a.undelivered(); err != nil {
+		verdict.notStored = append(verdict.notStored, err.Error())
+		if o.out != "" {
+			_ = report.Write(o.out, write()) // the files say what the program ends with
+		}
 		return err
 	}
 	if o.out != "" && len(verdict.notStored) == 0 {

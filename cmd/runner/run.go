@@ -165,6 +165,10 @@ func (a *app) run(ctx context.Context, p *exec.Plan, o runOptions) error {
 		doc, f = ended.report(o)
 	}
 	if err := a.tell(doc, ended, o); err != nil {
+		// The files say what the program ends with.
+		ended.state.notStored = append(ended.state.notStored, err.Error())
+		doc, _ = ended.report(o)
+		_ = report.Write(o.out, doc) // or else they say less
 		return err
 	}
 	if f.code == pass {
