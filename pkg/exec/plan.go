@@ -421,7 +421,7 @@ type allowance struct {
 func (p *Plan) allows(s measure.Step) allowance {
 	a := allowance{limit: p.Spec.ErrorGuard}
 	for _, o := range p.Spec.SLOs {
-		if coversErrors(o, s) {
+		if p.coversErrors(o, s) {
 			a.own = a.own || o.Objective.Selector.Endpoint != ""
 			a.limit = max(a.limit, o.Objective.Limit)
 		}
@@ -458,13 +458,14 @@ type rowKey struct {
 }
 
 // coversErrors reports whether an objective of the spec promises an error ratio
-// for all that the step does, alone or with others.
-func coversErrors(o spec.SLO, s measure.Step) bool {
+// for all that the step does, alone or with others. Set-up is covered by what is
+// about nothing else.
+func (p *Plan) coversErrors(o spec.SLO, s measure.Step) bool {
 	k := o.Objective
 	if k.Metric.Kind != slo.Errors || !k.Plain() || k.Metric.Class != "" || o.Advisory || k.During != "" || k.Selector.Stage != "" {
 		return false
 	}
-	if s.Setup && k.Selector.Task != s.Task {
+	if s.Setup && !p.Spec.OnSetup(k) {
 		return false
 	}
 	return slo.Matches(k.Selector, "", s.Persona, s.Task, s.Endpoint, s.Name)

@@ -34,6 +34,7 @@ func TestEveryRowIsGuardedUnlessAnObjectiveNamesIt(t *testing.T) {
 		"errors{endpoint=a} < 20%":             {"loginerrors: 0.01", "berrors: 0.01"},
 		"errors <= 5%":                         {"loginerrors: 0.01", "aerrors: 0.05", "berrors: 0.05"},
 		"errors < 0.1%":                        {"loginerrors: 0.01", "aerrors: 0.01", "berrors: 0.01"},
+		"errors{endpoint=login} < 20%":         {"aerrors: 0.01", "berrors: 0.01"},
 		"errors{task=on_start} < 3%":           {"loginerrors: 0.03", "aerrors: 0.01", "berrors: 0.01"},
 		"{slo: errors <= 50%, advisory: true}": {"loginerrors: 0.01", "aerrors: 0.01", "berrors: 0.01"},
 		"errors <= 5% during steady":           {"loginerrors: 0.01", "aerrors: 0.01", "berrors: 0.01"},
