@@ -203,6 +203,24 @@ func TestTheSilenceOfARunIsNoPartOfWhatIsAskedOfTheWhole(t *testing.T) {
 			t.Errorf("%s on %q: %v: %s", c.src, c.stage, r.Verdict, r.Reason)
 		}
 	}
+	sparse := held(60, func(i int) Slot {
+		switch {
+		case i%10 > 0:
+			return Slot{}
+		case i < 20:
+			return Slot{N: 30, Bad: 1}
+		}
+		return Slot{N: 30}
+	})
+	for setup, want := range map[bool]string{
+		false: "only 6 seconds of the run had any, and it takes 10; hold about 40s longer",
+		true:  "only 6 seconds of the run had any, and it takes 10",
+	} {
+		r := judgeOne(Claim{Objective: mustParse(t, "errors <= 1%"), Guard: true, Setup: setup}, sparse, Options{})
+		if r.Verdict != Inconclusive || !strings.HasSuffix(r.Reason, "NOT PROVEN; "+want) {
+			t.Errorf("set-up %v: %s", setup, r.Reason)
+		}
+	}
 	if r := judgeOne(Claim{Objective: mustParse(t, "throughput > 90/s")}, run(0), Options{}); r.Verdict != Fail {
 		t.Errorf("silence is data for a rate: %s", r.Reason)
 	}
