@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/internal/report"
 )
 
 func TestSecretsAreHiddenInEveryForm(t *testing.T) {
@@ -65,14 +67,7 @@ func TestTheFilesOfARunThatWasNotPrintedAreNoPass(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stderr.Close()
-	target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	defer target.Close()
-	text := fmt.Sprintf("version: 1\nname: own\ntarget: {url: %q}\nendpoints: {home: GET /}\npersonas: {p: {think: 10ms, tasks: {home: 1}}}\n"+
-		"stages: [steady: {users: 2, for: 300ms}]\nslos: [p95 < 9s]\nconfidence: off\n", target.URL)
-	spec, out := filepath.Join(dir, "own.yaml"), filepath.Join(dir, "out")
-	if err := os.WriteFile(spec, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	spec, out := ownSpec(t), filepath.Join(dir, "out")
 	for _, args := range [][]string{{"run", spec, "--quiet", "--out", out}, {"regate", out, spec, "--out", out + "2"}} {
 		if c := execute(args, full, stderr); c != notStored {
 			t.Errorf("%v: exit code %d, want %d", args, c, notStored)
@@ -84,5 +79,46 @@ func TestTheFilesOfARunThatWasNotPrintedAreNoPass(t *testing.T) {
 		if v := gjson.ParseBytes(verdict); v.Get("exit_code").Int() != int64(notStored) || v.Get("verdict").String() == "pass" {
 			t.Errorf("%v ended with %d, and its verdict.json says %s", args, notStored, verdict)
 		}
+	}
+}
+
+// ownSpec writes a spec of a second that its target keeps.
+func ownSpec(t *testing.T) (file string) {
+	t.Helper()
+	target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(target.Close)
+	text := fmt.Sprintf("version: 1\nname: own\ntarget: {url: %q}\nendpoints: {home: GET /}\npersonas: {p: {think: 10ms, tasks: {home: 1}}}\n"+
+		"stages: [steady: {users: 2, for: 300ms}]\nslos: [p95 < 9s]\nconfidence: off\n", target.URL)
+	file = filepath.Join(t.TempDir(), "own.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// A run that may not be judged may not be judged later, whatever it promises.
+func TestAnInvalidRunIsNeverRegatedToAPass(t *testing.T) {
+	file, out := ownSpec(t), filepath.Join(t.TempDir(), "out")
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if c := execute([]string{"run", file, "--quiet", "--out", out}, null, null); c != pass {
+		t.Fatalf("the run ends with %d", c)
+	}
+	if c := execute([]string{"regate", out, file}, null, null); c != pass {
+		t.Fatalf("its own promises are regated to %d", c)
+	}
+	doc, err := readResult(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc.Record.Invalid = []string{"the generator was late"}
+	if err := report.Write(out, doc); err != nil {
+		t.Fatal(err)
+	}
+	if c := execute([]string{"regate", out, file}, null, null); c != inconclusive {
+		t.Errorf("an invalid run is regated to %d", c)
 	}
 }

@@ -4,11 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"tollgate/pkg/exec"
 	"tollgate/pkg/slo"
 	"tollgate/pkg/spec"
 )
@@ -36,6 +38,20 @@ func TestGuardsAloneAreNoPass(t *testing.T) {
 		promised := slices.ContainsFunc(c.results, func(r slo.Result) bool { return r.Claim == decides.Claim })
 		if told := len(j.Reasons) == 1; told == promised {
 			t.Errorf("%d results: reasons %q", len(c.results), j.Reasons)
+		}
+	}
+}
+
+// What was seen of the other promises until a run was given up does not make it good.
+func TestARunThatWasGivenUpFails(t *testing.T) {
+	for _, was := range []slo.Overall{slo.OverallPass, slo.OverallInconclusive, slo.OverallFail, slo.OverallNone} {
+		j := slo.Judgement{Overall: was, Reasons: []string{"another"}}
+		if givenUp(&exec.Result{}, &j); j.Overall != was || len(j.Reasons) != 1 {
+			t.Errorf("a run that ran to its end became %v: %q", j.Overall, j.Reasons)
+		}
+		givenUp(&exec.Result{Aborted: "the target is unreachable", Elapsed: 7 * time.Second}, &j)
+		if j.Overall != slo.OverallFail || len(j.Reasons) != 2 || !strings.Contains(j.Reasons[0], "the target is unreachable") {
+			t.Errorf("%v given up became %v: %q", was, j.Overall, j.Reasons)
 		}
 	}
 }
