@@ -31,7 +31,7 @@ two runs of the same system differ.
 
 compare --base URL --candidate URL SPEC decides. It runs the spec against both
 systems in turn, in short blocks whose order (A B, B A, A B) meets drift alike,
-and asks of the pairs whether the candidate is slower, or fails more. It is
+and asks of the pairs whether the candidate is slower, or fails more, in set-up too. It is
 worse (3) if the change is proven and above the margin, no worse (0) if a change
 of the margin is excluded, and otherwise open (4). The promises of the spec are
 not judged.`,
@@ -170,7 +170,7 @@ func (t *resultTable) text() []byte {
 
 // metricText writes what was seen of a metric.
 func metricText(metric string, v report.Number) string {
-	unit := map[string]slo.Unit{"errors": slo.Ratio, "throughput": slo.PerSecond}[metric]
+	unit := map[string]slo.Unit{"errors": slo.Ratio, "set-up errors": slo.Ratio, "throughput": slo.PerSecond}[metric]
 	switch {
 	case !v.Known():
 		return "–"
@@ -183,7 +183,7 @@ func metricText(metric string, v report.Number) string {
 // shiftText writes how a metric has changed.
 func shiftText(metric string, v report.Number) string {
 	unit := " %"
-	if metric == "errors" {
+	if metric == "errors" || metric == "set-up errors" {
 		unit = " points"
 	}
 	if !v.Known() {

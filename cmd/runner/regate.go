@@ -62,7 +62,7 @@ exit code 4.`,
 				c.AtLooks(doc, s, s.Confidence.Level)
 			}
 			j := c.Judge(slo.Options{Confidence: s.Confidence.Level, Off: s.Confidence.Off})
-			unpromised(s, &j)
+			unpromised(&j)
 			verdict := state{verdict: j.Overall, unkept: j.Reasons, invalid: doc.Record.Invalid}
 			mine := report.Fingerprint{Spec: s.Traffic, Load: compare.Load(s)}
 			for _, why := range unlike(compare.UnlikeLoad(doc.Fingerprint, mine)) {
@@ -113,6 +113,10 @@ func (a *app) regate(doc *report.Document, r report.Regating, verdict state, o r
 		a.tables(judged, options)
 	}
 	if err := a.undelivered(); err != nil {
+		verdict.notStored = append(verdict.notStored, err.Error())
+		if o.out != "" {
+			_ = report.Write(o.out, write()) // the files say what the program ends with
+		}
 		return err
 	}
 	if o.out != "" && len(verdict.notStored) == 0 {

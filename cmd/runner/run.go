@@ -185,6 +185,10 @@ func (a *app) run(ctx context.Context, p *exec.Plan, o runOptions) error {
 		doc, f = ended.report(o)
 	}
 	if err := a.tell(doc, ended, o); err != nil {
+		// The files say what the program ends with.
+		ended.state.notStored = append(ended.state.notStored, err.Error())
+		doc, _ = ended.report(o)
+		_ = report.Write(o.out, doc) // or else they say less
 		return err
 	}
 	if f.code == pass {
@@ -407,7 +411,7 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 		mismatch = o.baseline.fill(claims, evidence, r.Fingerprint)
 	}
 	r.Judgement = slo.Judge(claims, evidence, slo.Options{Confidence: s.Confidence.Level, Off: s.Confidence.Off})
-	unpromised(s, &r.Judgement)
+	unpromised(&r.Judgement)
 	verdict := e.state
 	verdict.verdict = r.Judgement.Overall
 	if e.result != nil {
@@ -447,10 +451,11 @@ func givenUp(res *exec.Result, j *slo.Judgement) {
 }
 
 // unpromised takes a pass away that rests on the implicit guards alone: without
-// an objective that decides, nothing was promised, and nothing is proven.
-func unpromised(s *spec.Spec, j *slo.Judgement) {
-	for _, o := range s.SLOs {
-		if !o.Advisory {
+// an objective that decides, nothing was promised, and nothing is proven. One
+// against a stored run is advice once there is such a run.
+func unpromised(j *slo.Judgement) {
+	for _, r := range j.Results {
+		if !r.Claim.Guard && !r.Claim.Advisory {
 			return
 		}
 	}

@@ -4,35 +4,54 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"tollgate/pkg/exec"
 	"tollgate/pkg/slo"
 	"tollgate/pkg/spec"
 )
 
 func TestGuardsAloneAreNoPass(t *testing.T) {
-	decides, shown := spec.SLO{}, spec.SLO{Advisory: true}
+	decides, shown := slo.Result{}, slo.Result{Claim: slo.Claim{Advisory: true}}
+	guard := slo.Result{Claim: slo.Claim{Guard: true}}
 	for _, c := range []struct {
-		slos      []spec.SLO
+		results   []slo.Result
 		was, want slo.Overall
 	}{
-		{[]spec.SLO{decides}, slo.OverallPass, slo.OverallPass},
-		{[]spec.SLO{shown, decides}, slo.OverallPass, slo.OverallPass},
+		{[]slo.Result{decides, guard}, slo.OverallPass, slo.OverallPass},
+		{[]slo.Result{shown, decides, guard}, slo.OverallPass, slo.OverallPass},
 		{nil, slo.OverallPass, slo.OverallNone},
-		{[]spec.SLO{shown}, slo.OverallPass, slo.OverallNone},
-		{nil, slo.OverallFail, slo.OverallFail},
-		{nil, slo.OverallInconclusive, slo.OverallInconclusive},
+		{[]slo.Result{guard}, slo.OverallPass, slo.OverallNone},
+		{[]slo.Result{shown, guard}, slo.OverallPass, slo.OverallNone},
+		{[]slo.Result{guard}, slo.OverallFail, slo.OverallFail},
+		{[]slo.Result{guard}, slo.OverallInconclusive, slo.OverallInconclusive},
 	} {
-		j := slo.Judgement{Overall: c.was}
-		unpromised(&spec.Spec{SLOs: c.slos}, &j)
+		j := slo.Judgement{Overall: c.was, Results: c.results}
+		unpromised(&j)
 		if j.Overall != c.want {
-			t.Errorf("%v with %d SLOs became %v, want %v", c.was, len(c.slos), j.Overall, c.want)
+			t.Errorf("%v with %d results became %v, want %v", c.was, len(c.results), j.Overall, c.want)
 		}
-		if told := len(j.Reasons) == 1; told != (len(c.slos) < 2 && !slices.Contains(c.slos, decides)) {
-			t.Errorf("reasons %q", j.Reasons)
+		promised := slices.ContainsFunc(c.results, func(r slo.Result) bool { return r.Claim == decides.Claim })
+		if told := len(j.Reasons) == 1; told == promised {
+			t.Errorf("%d results: reasons %q", len(c.results), j.Reasons)
+		}
+	}
+}
+
+// What was seen of the other promises until a run was given up does not make it good.
+func TestARunThatWasGivenUpFails(t *testing.T) {
+	for _, was := range []slo.Overall{slo.OverallPass, slo.OverallInconclusive, slo.OverallFail, slo.OverallNone} {
+		j := slo.Judgement{Overall: was, Reasons: []string{"another"}}
+		if givenUp(&exec.Result{}, &j); j.Overall != was || len(j.Reasons) != 1 {
+			t.Errorf("a run that ran to its end became %v: %q", j.Overall, j.Reasons)
+		}
+		givenUp(&exec.Result{Aborted: "the target is unreachable", Elapsed: 7 * time.Second}, &j)
+		if j.Overall != slo.OverallFail || len(j.Reasons) != 2 || !strings.Contains(j.Reasons[0], "the target is unreachable") {
+			t.Errorf("%v given up became %v: %q", was, j.Overall, j.Reasons)
 		}
 	}
 }

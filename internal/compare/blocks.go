@@ -53,18 +53,27 @@ type Block struct {
 	PerSecond     report.Number // requests
 	Requests      uint64
 	Failures      uint64
+	// Setup counts the requests that set users up, in the whole block, and
+	// SetupFailures those of them that failed: users who were not let in do no
+	// work, and a system with less to do is fast.
+	Setup, SetupFailures uint64
 }
 
 // BlockOf reads the block off the document of its run.
 func BlockOf(d *report.Document) Block {
 	j := d.Total.Judged
-	return Block{
+	b := Block{
 		P50: j.Response.P50, P95: j.Response.P95, P99: j.Response.P99,
 		PerSecond: j.PerSecond, Requests: j.Requests, Failures: j.Failures,
 	}
+	for i := range d.Rows {
+		if r := &d.Rows[i]; r.Setup {
+			b.Setup += r.Requests
+			b.SetupFailures += r.Failures
+		}
+	}
+	return b
 }
-
-func (b Block) errors() float64 { return float64(b.Failures) / float64(b.Requests) }
 
 // Pair is two neighbouring blocks, one of each side.
 type Pair struct{ Base, Candidate Block }
@@ -72,7 +81,7 @@ type Pair struct{ Base, Candidate Block }
 // Rules say from when a change matters, and how sure a verdict must be.
 type Rules struct {
 	Margin     float64 // of p95, as a ratio: 0.1 is 10 % slower
-	Errors     float64 // of the share of errors, in absolute terms: 0.01 is one in a hundred more
+	Errors     float64 // of the share of errors, set-up by itself, in absolute terms: 0.01 is one in a hundred more
 	Confidence float64 // of each bound by itself
 }
 
@@ -115,8 +124,9 @@ type Decision struct {
 //     margin). So a change that is proven and small passes, and says so.
 //   - inconclusive: neither. More blocks, longer ones, or a quieter machine.
 //
-// A fail is claimed with Holm's correction over the two metrics that decide, so
-// that two chances to be wrong are not twice the error.
+// A fail is claimed with Holm's correction over the metrics that decide, so that
+// two chances to be wrong are not twice the error: p95, errors, and the errors of
+// set-up where there is any.
 func Decide(pairs []Pair, r Rules) Decision {
 	var d Decision
 	if len(pairs) < LeastBlocks {
@@ -126,9 +136,14 @@ func Decide(pairs []Pair, r Rules) Decision {
 	t := studentQuantile(r.Confidence, float64(len(pairs)-1))
 	p95 := timed("p95", pairs, t, func(b Block) report.Number { return b.P95 })
 	p95.decide(math.Log1p(r.Margin), len(pairs))
-	failing := failed(pairs, t)
+	failing := failed("errors", pairs, t, func(b Block) (k, n uint64) { return b.Failures, b.Requests })
 	failing.decide(r.Errors, len(pairs))
 	deciding := []*change{p95, failing}
+	if slices.ContainsFunc(pairs, func(p Pair) bool { return p.Base.Setup+p.Candidate.Setup > 0 }) {
+		setup := failed("set-up errors", pairs, t, func(b Block) (k, n uint64) { return b.SetupFailures, b.Setup })
+		setup.decide(r.Errors, len(pairs))
+		deciding = append(deciding, setup)
+	}
 	holm(deciding, r.Confidence)
 
 	for _, c := range []*change{
@@ -162,6 +177,8 @@ type change struct {
 	doubt           float64               // probability of a mean as large where nothing has changed
 	plain           func(float64) float64 // from the scale to Change
 	certain         bool                  // no pair leaves a doubt about the direction, and none has a size
+	shares          bool                  // the scale is of shares: Change is in points
+	least           [2]float64            // how far the bounds lie from the mean at least
 }
 
 // timed estimates how a time, or a rate, has changed: the ratio of each pair.
@@ -192,17 +209,29 @@ func timed(metric string, pairs []Pair, t float64, of func(Block) report.Number)
 	return c
 }
 
-// failed estimates how the share of errors has changed: the difference of each pair.
-func failed(pairs []Pair, t float64) *change {
+// failed estimates how the share of errors has changed: the difference of each
+// pair. Blocks that saw none at all, or the same share each, do not prove that
+// there are none: no bound is nearer than the share of the candidate's requests
+// allows, taken for independent.
+func failed(metric string, pairs []Pair, t float64, of func(Block) (failures, requests uint64)) *change {
 	base, candidate, diffs := make([]float64, len(pairs)), make([]float64, len(pairs)), make([]float64, len(pairs))
-	c := &change{Finding: Finding{Change: Change{Metric: "errors"}}, plain: func(v float64) float64 { return v }}
+	c := &change{Finding: Finding{Change: Change{Metric: metric}}, plain: func(v float64) float64 { return v }, shares: true}
+	var k, n float64
 	for i, p := range pairs {
-		base[i], candidate[i] = p.Base.errors(), p.Candidate.errors()
-		diffs[i] = candidate[i] - base[i]
-		if p.Base.Requests == 0 || p.Candidate.Requests == 0 {
+		failures, requests := of(p.Base)
+		base[i] = float64(failures) / float64(requests)
+		if requests == 0 {
 			c.Reason = "cannot be told: a block has no request"
 		}
+		if failures, requests = of(p.Candidate); requests == 0 {
+			c.Reason = "cannot be told: a block has no request"
+		}
+		candidate[i] = float64(failures) / float64(requests)
+		diffs[i] = candidate[i] - base[i]
+		k, n = k+float64(failures), n+float64(requests)
 	}
+	low, high := wilson(k, n, t)
+	c.least = [2]float64{k/n - low, high - k/n}
 	c.estimate(diffs, t)
 	a, _ := meanOf(base)
 	b, _ := meanOf(candidate)
@@ -226,7 +255,7 @@ func (c *change) estimate(values []float64, t float64) {
 	if c.Reason == "" {
 		mean, variance := meanOf(values)
 		half := t * math.Sqrt(variance)
-		c.mean, c.low, c.high = mean, mean-half, mean+half
+		c.mean, c.low, c.high = mean, mean-max(half, c.least[0]), mean+max(half, c.least[1])
 		switch {
 		case variance > 0:
 			c.doubt = studentTail(mean/math.Sqrt(variance), float64(len(values)-1))
@@ -256,7 +285,7 @@ func Percent(v report.Number) string {
 // interval writes the change with its bounds.
 func (c *change) interval() string {
 	unit := " %"
-	if c.Metric == "errors" {
+	if c.shares {
 		unit = " points"
 	}
 	return fmt.Sprintf("%s%s (%s to %s)", Percent(c.Change.Change), unit, Percent(c.Low), Percent(c.High))
@@ -266,7 +295,7 @@ func (c *change) interval() string {
 func (c *change) decide(margin float64, pairs int) {
 	c.Margin = number(c.plain(margin))
 	limit := fmt.Sprintf("%.3g %%", 100*float64(c.Margin))
-	if c.Metric == "errors" {
+	if c.shares {
 		limit = fmt.Sprintf("%.3g points", 100*float64(c.Margin))
 	}
 	switch {
@@ -317,7 +346,7 @@ func holm(deciding []*change, confidence float64) {
 		if c.doubt > (1-confidence)/float64(len(deciding)-i) {
 			for _, c := range failed[i:] {
 				c.Verdict = slo.Inconclusive
-				c.Reason += ", which may be chance, with two metrics that could have failed"
+				c.Reason += ", which may be chance, " + fmt.Sprintf("with %d metrics that could have failed", len(deciding))
 			}
 			return
 		}

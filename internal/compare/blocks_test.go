@@ -258,3 +258,52 @@ func TestTheDocumentSaysHowOftenAComparisonIsRight(t *testing.T) {
 		}
 	}
 }
+
+// A candidate that lets few users in has less to do, and is fast: its logins
+// count, though they are no part of the load that is judged.
+func TestUsersWhoAreNotLetInAreNoImprovement(t *testing.T) {
+	var pairs []Pair
+	for i := range DefaultBlocks {
+		p95 := report.Number(0.1 + 0.001*float64(i))
+		pairs = append(pairs, Pair{
+			Base:      Block{P50: p95 / 2, P95: p95, P99: p95, PerSecond: 100, Requests: 1000, Setup: 100},
+			Candidate: Block{P50: p95 / 4, P95: p95 / 2, P99: p95, PerSecond: 10, Requests: 1000, Setup: 100, SetupFailures: 90},
+		})
+	}
+	d := Decide(pairs, usual)
+	if d.Overall != slo.OverallFail || len(d.Reasons) != 1 || !strings.HasPrefix(d.Reasons[0], "set-up errors +90 points") {
+		t.Errorf("%v: %q", d.Overall, d.Reasons)
+	}
+	for i := range pairs {
+		pairs[i].Candidate.Setup, pairs[i].Candidate.SetupFailures = 0, 0
+	}
+	if d := Decide(pairs, usual); d.Overall != slo.OverallInconclusive {
+		t.Errorf("a candidate on which nobody was set up: %v: %q", d.Overall, d.Reasons)
+	}
+}
+
+func TestABlockCountsItsSetup(t *testing.T) {
+	d := &report.Document{Rows: []report.Row{
+		{Name: "login", Setup: true, Requests: 40, Failures: 30}, {Name: "home", Requests: 900, Failures: 7}, {Name: "token", Setup: true, Requests: 2},
+	}}
+	if b := BlockOf(d); b.Setup != 42 || b.SetupFailures != 30 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// No failure in each of a few requests does not prove that there are none.
+func TestFewRequestsWithoutAFailureProveNothing(t *testing.T) {
+	pairs := func(requests uint64) (out []Pair) {
+		for i := range DefaultBlocks {
+			p95 := report.Number(0.1 + 0.001*float64(i))
+			b := Block{P50: p95, P95: p95, P99: p95, PerSecond: 1, Requests: requests}
+			out = append(out, Pair{b, b})
+		}
+		return out
+	}
+	for requests, want := range map[uint64]slo.Overall{10: slo.OverallInconclusive, 1000: slo.OverallPass} {
+		if d := Decide(pairs(requests), usual); d.Overall != want {
+			t.Errorf("%d requests in each block: %v: %q", requests, d.Overall, d.Reasons)
+		}
+	}
+}

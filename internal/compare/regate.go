@@ -237,11 +237,11 @@ func (r *regating) total(of slo.MetricRef) (t slo.Total, why string) {
 		}
 		return readings.Delta(nanoseconds(r.Elapsed)), ""
 	}
-	setup := spec.IsSetup(of.Selector.Task)
+	selected := measure.TotalOf(r.layout.Steps, of.Selector)
 	in, all := make([]int, len(r.Rows)), make([]int, len(r.Rows))
-	for _, s := range r.Record.Steps {
+	for i, s := range r.Record.Steps {
 		all[s.Row]++
-		if s.Setup == setup && slo.Matches(of.Selector, "", s.Persona, s.Task, s.Endpoint, s.Name) {
+		if selected[i] {
 			in[s.Row]++
 		}
 	}

@@ -59,3 +59,10 @@ func meanOf(values []float64) (mean, variance float64) {
 	}
 	return mean, variance
 }
+
+// wilson returns the score interval (Wilson 1927) of a share of which k of n are
+// known, t standard deviations wide on each side.
+func wilson(k, n, t float64) (low, high float64) {
+	mid, half := k+t*t/2, t*math.Sqrt(max(0, k*(n-k)/n)+t*t/4)
+	return (mid - half) / (n + t*t), (mid + half) / (n + t*t)
+}

@@ -49,14 +49,30 @@ func (s *Snapshot) Evidence(i int, seconds float64, gauge []float64) slo.Evidenc
 	return e
 }
 
+// TotalOf tells which steps a total of the run is about: the tasks' steps that
+// are selected, or those of set-up where it selects nothing else.
+func TotalOf(steps []Step, sel slo.Selector) []bool {
+	in, setup := make([]bool, len(steps)), make([]bool, len(steps))
+	works := false
+	for i, s := range steps {
+		selected := slo.Matches(sel, "", s.Persona, s.Task, s.Endpoint, s.Name)
+		in[i], setup[i] = selected && !s.Setup, selected && s.Setup
+		works = works || in[i]
+	}
+	if works {
+		return in
+	}
+	return setup
+}
+
 // total adds a metric up over the whole run, as relations compare it. What is
 // not a count of requests (a probe) is nothing that a snapshot knows.
 func (s *Snapshot) total(ref slo.MetricRef) (t slo.Total) {
 	var c Counts
-	for p, phase := range s.Layout.Phases {
-		for n, step := range s.Layout.Steps {
-			setup := ref.Selector.Task == step.Task && step.Setup
-			if step.Setup == setup && slo.Matches(ref.Selector, phase.Stage, step.Persona, step.Task, step.Endpoint, step.Name) {
+	in := TotalOf(s.Layout.Steps, ref.Selector)
+	for p := range s.Layout.Phases {
+		for n := range s.Layout.Steps {
+			if in[n] {
 				c.merge(&s.Series[p*len(s.Layout.Steps)+n])
 			}
 		}

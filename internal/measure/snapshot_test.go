@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -469,5 +470,27 @@ func TestMessagesBeyondTheCapAreCountedTogetherHoweverTheyWereSplit(t *testing.T
 	}
 	if kept != maxMessages || overflow != len(testSteps) || total != distinct*each || !bare {
 		t.Fatalf("%d messages kept, %d overflows, %d failures in all, bare kept: %v", kept, overflow, total, bare)
+	}
+}
+
+// A total of an endpoint that nothing but set-up calls is that of set-up; one
+// that tasks call too is that of the tasks.
+func TestATotalIsOfSetupWhereNothingElseIsSelected(t *testing.T) {
+	steps := []Step{
+		{Persona: "p", Task: "on_start", Endpoint: "login", Name: "login", Setup: true},
+		{Persona: "p", Task: "on_start", Endpoint: "home", Name: "home", Setup: true},
+		{Persona: "p", Task: "browse", Endpoint: "home", Name: "home"},
+	}
+	for sel, want := range map[slo.Selector][]bool{
+		{}:                                   {false, false, true},
+		{Endpoint: "home"}:                   {false, false, true},
+		{Endpoint: "login"}:                  {true, false, false},
+		{Task: "on_start"}:                   {true, true, false},
+		{Endpoint: "home", Task: "on_start"}: {false, true, false},
+		{Endpoint: "nothing"}:                {false, false, false},
+	} {
+		if got := TotalOf(steps, sel); !slices.Equal(got, want) {
+			t.Errorf("%v: %v, want %v", sel, got, want)
+		}
 	}
 }

@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"tollgate/internal/measure"
+	"tollgate/pkg/slo"
 	"tollgate/pkg/spec"
 )
 
@@ -627,6 +628,34 @@ func TestHandshakeThatHangsEndsAtTheDeadline(t *testing.T) {
 		t.Errorf("outcomes %v of %d", outcomes(row), row.Requests)
 	}
 	onTime(t, "handshake", row, 300*time.Millisecond, watch())
+}
+
+// What a user waits for includes the handshake: a tool that times the exchange
+// alone calls a target fast which takes half a second to begin to talk.
+func TestASlowHandshakeIsPartOfTheResponse(t *testing.T) {
+	t.Parallel()
+	const takes = 150 * time.Millisecond
+	ca := newAuthority(t)
+	cert := ca.server(x509.Certificate{}, "127.0.0.1")
+	addr := startTLS(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), &tls.Config{
+		Certificates: []tls.Certificate{cert},
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			time.Sleep(takes) // the target's doing
+			return nil, nil
+		},
+	}, false)
+	text := specText("p: {think: 10ms, tasks: {a: 1}}", "- steady: {users: 5, for: 1s}", "slos: [p50 < 150ms]", "confidence: off")
+	r := runConn(t, addr, text, 1, func(t *spec.Target) {
+		overTLS(ca.pem, spec.HTTP1)(t)
+		t.Connection.Per = spec.PerRequest
+	})
+	claims, evidence := r.Claims()
+	if j := slo.Judge(claims, evidence, slo.Options{Off: true}); j.Results[0].Verdict != slo.Fail {
+		t.Errorf("every connection takes %v to set up: %s", takes, j.Results[0].Reason)
+	}
+	if row := total(r); row.OK == 0 || row.Failures > 0 || row.Response.Quantile(0.5) < takes.Seconds() {
+		t.Errorf("%d ok, %d failed, p50 %v s", row.OK, row.Failures, row.Response.Quantile(0.5))
+	}
 }
 
 func TestConnectionOverTLSThatEndsIsReplacedBeforeUse(t *testing.T) {

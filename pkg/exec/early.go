@@ -154,7 +154,8 @@ func (c *conductor) giveUpOnUs(now int64) {
 	}
 	whole := max(1, c.planned.Seconds()/time.Duration(now).Seconds())
 	if float64(c.own) > 2*measure.OwnFaultsMost*float64(c.ended)*whole {
-		c.aborted = fmt.Sprintf("%d of %d requests failed on this machine (ports, descriptors or memory ran out), and the run can no longer be judged", c.own, c.ended)
+		c.unfit = fmt.Sprintf("%d of %d requests failed on this machine (ports, descriptors or memory ran out), and the run can no longer be judged", c.own, c.ended)
+		c.aborted = c.unfit
 	}
 }
 

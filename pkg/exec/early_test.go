@@ -63,6 +63,30 @@ func TestRunIsGivenUpWhenAPromiseIsCertainToBeBroken(t *testing.T) {
 	}
 }
 
+// One cold request, or a cold second, ends no run.
+func TestAColdRequestGivesNothingUp(t *testing.T) {
+	text := specText("p: {think: 100ms..200ms, tasks: {a: 1}}", "- steady: {users: 20, for: 2m}", "slos: [{slo: p95 < 200ms, abort: true}, {slo: errors < 1%, abort: true}]")
+	for name, cold := range map[string]func(v *virtual, n int) (time.Duration, int){
+		"the first request":          func(_ *virtual, n int) (time.Duration, int) { return time.Duration(1/n) * 5 * time.Second, 200 },
+		"the first request, failing": func(_ *virtual, n int) (time.Duration, int) { return time.Millisecond, 200 + 300*(1/n) },
+		"the first two seconds": func(v *virtual, _ int) (time.Duration, int) {
+			if v.now() < int64(2*time.Second) {
+				return 900 * time.Millisecond, 200
+			}
+			return time.Millisecond, 200
+		},
+	} {
+		n := 0
+		r := runVirtually(t, compileText(t, text, 1), RunOptions{Loops: 1}, func(v *virtual) {
+			v.answer = func(string, int) (time.Duration, int) { n++; return cold(v, n) }
+		})
+		claims, evidence := r.Claims()
+		if j := slo.Judge(claims, evidence, slo.Options{Confidence: 0.95}); r.Aborted != "" || j.Overall == slo.OverallFail {
+			t.Errorf("%s: given up after %v: %q; %v %q", name, r.Elapsed, r.Aborted, j.Overall, j.Reasons)
+		}
+	}
+}
+
 func TestRunIsGivenUpWhenItsTargetIsDown(t *testing.T) {
 	text := specText("p: {think: 100ms, tasks: {a: 1}}", "- steady: {users: 20, for: 30m}", "slos: [{slo: p95 < 200ms, abort: true}]")
 	r := runVirtually(t, compileText(t, text, 1), RunOptions{Loops: 1}, func(v *virtual) {

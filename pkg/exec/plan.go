@@ -360,36 +360,39 @@ func (p *Plan) claims(steps []measure.Step) []slo.Claim {
 // arrivals at most as many are not issued. An objective that promises an error
 // ratio for the row itself takes its guard's place. One over many rows only
 // sets the guards' ratio: a small endpoint that always fails must not hide in
-// the average of the large ones.
+// the average of the large ones. What an objective allows one persona or task it
+// allows no other: where they share a row, each has a guard of its own.
 func (p *Plan) guards(steps []measure.Step) []slo.Claim {
 	var out []slo.Claim
 	seen := map[rowKey]bool{}
-	for _, s := range steps {
-		limit := p.Spec.ErrorGuard
-		own := false
-		for _, o := range p.Spec.SLOs {
-			if coversErrors(o, s) {
-				own = own || o.Objective.Selector.Endpoint != ""
-				limit = max(limit, o.Objective.Limit)
-			}
-		}
+	for i, s := range steps {
 		row := rowKey{s.Name, s.Setup}
-		if own || seen[row] {
+		if seen[row] {
 			continue
 		}
 		seen[row] = true
-		out = append(out, slo.Claim{
-			Guard: true, GuardOf: s.Name, Setup: s.Setup,
-			Objective: slo.Objective{
-				Text:   fmt.Sprintf("errors{endpoint=%q} <= %s", s.Name, slo.FormatValue(limit, slo.Ratio)),
-				Metric: slo.Metric{Kind: slo.Errors}, Selector: slo.Selector{Endpoint: s.Name},
-				Op: slo.LE, Limit: limit, Unit: slo.Ratio,
-			},
-		})
+		var guards []slo.Claim
+		alike, all := true, p.allows(s)
+		for _, step := range steps[i:] {
+			if (rowKey{step.Name, step.Setup}) != row {
+				continue
+			}
+			may := p.allows(step)
+			alike = alike && may == all
+			g := guard(step, may.limit)
+			if !may.own && !slices.Contains(guards, g) {
+				guards = append(guards, g)
+			}
+		}
+		if alike && !all.own {
+			g := guard(measure.Step{Name: s.Name, Setup: s.Setup}, all.limit)
+			guards = []slo.Claim{g}
+		}
+		out = append(out, guards...)
 	}
 	percent := slo.FormatValue(p.Spec.ErrorGuard, slo.Ratio)
 	for i, st := range p.stages {
-		if !st.open || st.shape == spec.Warmup {
+		if !st.open || !judgedByDefault(string(st.shape)) {
 			continue
 		}
 		covered := slices.ContainsFunc(p.Spec.SLOs, func(o spec.SLO) bool {
@@ -411,6 +414,45 @@ func (p *Plan) guards(steps []measure.Step) []slo.Claim {
 	return out
 }
 
+// allowance is what the spec's objectives let fail of a step's requests: own is
+// set if one of them is about its endpoint, and needs no guard beside it.
+type allowance struct {
+	own   bool
+	limit float64
+}
+
+func (p *Plan) allows(s measure.Step) allowance {
+	a := allowance{limit: p.Spec.ErrorGuard}
+	for _, o := range p.Spec.SLOs {
+		if p.coversErrors(o, s) {
+			a.own = a.own || o.Objective.Selector.Endpoint != ""
+			a.limit = max(a.limit, o.Objective.Limit)
+		}
+	}
+	return a
+}
+
+// guard is the implicit claim about a step's row, in its persona and task where
+// these are named.
+func guard(s measure.Step, limit float64) slo.Claim {
+	sel := slo.Selector{Endpoint: s.Name, Persona: s.Persona, Task: s.Task}
+	labels := fmt.Sprintf("endpoint=%q", s.Name)
+	if s.Persona != "" {
+		labels += fmt.Sprintf(", persona=%q", s.Persona)
+	}
+	if s.Task != "" {
+		labels += fmt.Sprintf(", task=%q", s.Task)
+	}
+	return slo.Claim{
+		Guard: true, GuardOf: s.Name, Setup: s.Setup,
+		Objective: slo.Objective{
+			Text:   fmt.Sprintf("errors{%s} <= %s", labels, slo.FormatValue(limit, slo.Ratio)),
+			Metric: slo.Metric{Kind: slo.Errors}, Selector: sel,
+			Op: slo.LE, Limit: limit, Unit: slo.Ratio,
+		},
+	}
+}
+
 // rowKey tells the rows apart that have a guard each: many tasks that succeed
 // must not hide a set-up that fails.
 type rowKey struct {
@@ -419,13 +461,14 @@ type rowKey struct {
 }
 
 // coversErrors reports whether an objective of the spec promises an error ratio
-// for all that the step does, alone or with others.
-func coversErrors(o spec.SLO, s measure.Step) bool {
+// for all that the step does, alone or with others. Set-up is covered by what is
+// about nothing else.
+func (p *Plan) coversErrors(o spec.SLO, s measure.Step) bool {
 	k := o.Objective
 	if k.Metric.Kind != slo.Errors || !k.Plain() || k.Metric.Class != "" || o.Advisory || k.During != "" || k.Selector.Stage != "" {
 		return false
 	}
-	if s.Setup && k.Selector.Task != s.Task {
+	if s.Setup && !p.Spec.OnSetup(k) {
 		return false
 	}
 	return slo.Matches(k.Selector, "", s.Persona, s.Task, s.Endpoint, s.Name)

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tollgate/internal/measure"
+	"tollgate/pkg/slo"
 )
 
 // guardsOf lists the implicit claims as "row: limit".
@@ -31,6 +34,7 @@ func TestEveryRowIsGuardedUnlessAnObjectiveNamesIt(t *testing.T) {
 		"errors{endpoint=a} < 20%":             {"loginerrors: 0.01", "berrors: 0.01"},
 		"errors <= 5%":                         {"loginerrors: 0.01", "aerrors: 0.05", "berrors: 0.05"},
 		"errors < 0.1%":                        {"loginerrors: 0.01", "aerrors: 0.01", "berrors: 0.01"},
+		"errors{endpoint=login} < 20%":         {"aerrors: 0.01", "berrors: 0.01"},
 		"errors{task=on_start} < 3%":           {"loginerrors: 0.03", "aerrors: 0.01", "berrors: 0.01"},
 		"{slo: errors <= 50%, advisory: true}": {"loginerrors: 0.01", "aerrors: 0.01", "berrors: 0.01"},
 		"errors <= 5% during steady":           {"loginerrors: 0.01", "aerrors: 0.01", "berrors: 0.01"},
@@ -44,6 +48,73 @@ func TestEveryRowIsGuardedUnlessAnObjectiveNamesIt(t *testing.T) {
 	p := compileText(t, specText(personas, "- steady: {rate: 10/s, for: 1m}", "slos: [p95 < 1s]"), 1)
 	if g := guardsOf(p); g[len(g)-1] != "dropped: 0.01" {
 		t.Errorf("an open stage guards its arrivals: %v", g)
+	}
+}
+
+// What one persona may do wrong is no excuse for another, in whatever order the
+// spec names them.
+func TestAPersonasOwnErrorsExcuseNoOther(t *testing.T) {
+	robot, visitor := "robot: {tasks: {a: 1}}", "visitor: {tasks: {a: 1, b: 1}}"
+	for _, personas := range []string{robot + "\n" + visitor, visitor + "\n" + robot} {
+		for slos, want := range map[string]map[string]float64{
+			`"errors{persona=robot} <= 50%"`: {
+				`errors{endpoint="a", persona="robot", task="a"} <= 50 %`:  0.5,
+				`errors{endpoint="a", persona="visitor", task="a"} <= 1 %`: 0.01,
+				`errors{endpoint="b"} <= 1 %`:                              0.01,
+			},
+			`"errors{endpoint=a, persona=robot} <= 50%"`: {
+				`errors{endpoint="a", persona="visitor", task="a"} <= 1 %`: 0.01,
+				`errors{endpoint="b"} <= 1 %`:                              0.01,
+			},
+		} {
+			got := map[string]float64{}
+			p := compileText(t, specText(personas, "- steady: {users: 4, for: 1m}", "slos: ["+slos+"]"), 1)
+			for _, c := range p.Layout.Claims {
+				if c.Guard {
+					got[c.Objective.Text] = c.Objective.Limit
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s of %s: %s", slos, personas, diff)
+			}
+		}
+	}
+}
+
+func TestASearchForTheEndMayDropArrivals(t *testing.T) {
+	p := compileText(t, specText("p: {tasks: {a: 1}}", "- steps: {from: 10/s, to: 100/s, by: 10/s, every: 1m, until: dropped > 5%}\n- steady: {rate: 10/s, for: 1m}", "slos: [p95 < 1s]"), 1)
+	for _, c := range p.Layout.Claims {
+		if c.Guard && c.Objective.Metric.Kind == slo.Dropped && c.Stage != "steady" {
+			t.Errorf("%s is judged on %s", c.Objective.Text, c.Stage)
+		}
+	}
+}
+
+// A generator that was late made less load than was asked for, and waits that
+// the target did not cause: a share within a time is a promise about time.
+func TestLatenessMakesAShareWithinATimeInvalid(t *testing.T) {
+	for slos, invalid := range map[string]bool{"within(200ms) >= 99%": true, "p95 < 200ms": true, "errors < 5%": false, "within(10s) >= 99%": false} {
+		p := compileText(t, specText("p: {tasks: {a: 1}}", "- steady: {users: 2, for: 1m}", "slos: ["+slos+"]"), 1)
+		rec := measure.NewRecorder(p.Layout)
+		rec.Planned(0, 0, 1000)
+		r := &Result{Plan: p, Snapshot: rec.Snapshot(), Health: []measure.Health{{Judged: true, Sent: 1000, LagP99: 0.1}}}
+		if why := r.Invalid(); len(why) > 0 != invalid {
+			t.Errorf("%s with a lag of 100 ms: %q", slos, why)
+		}
+	}
+}
+
+func TestARunThatWasGivenUpForOurOwnFaultsIsNeverJudged(t *testing.T) {
+	p := compileText(t, specText("p: {tasks: {a: 1}}", "- steady: {users: 2, for: 1m}", "slos: [p95 < 1s]"), 1)
+	rec := measure.NewRecorder(p.Layout)
+	rec.Planned(0, 0, 100_000) // most of them in flight when it was given up
+	for range 100_000 {
+		rec.Issued(0, 0)
+	}
+	const why = "30 of 100 requests failed on this machine"
+	r := &Result{Plan: p, Snapshot: rec.Snapshot(), Aborted: why, Unfit: why}
+	if got := r.Invalid(); len(got) != 1 || got[0] != why {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -75,6 +75,9 @@ type Result struct {
 	// Aborted says which promise is certain to be broken, and when that was
 	// seen; "" for a run that was not given up.
 	Aborted string
+	// Unfit says why the run can no longer be judged, whatever the target did,
+	// where it was given up for that; else "".
+	Unfit string
 	// Looks is, by stage name, the confidence of the look at which a hold of
 	// open length ended (see slo.Looks).
 	Looks    map[string]float64
@@ -199,7 +202,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	}
 	return &Result{
 		Plan: p, RunID: o.RunID, Driver: named, Loops: n,
-		Started: c.zero, Elapsed: time.Duration(end), Interrupted: (!whole || cut) && c.aborted == "", Aborted: c.aborted, Looks: c.looks,
+		Started: c.zero, Elapsed: time.Duration(end), Interrupted: (!whole || cut) && c.aborted == "", Aborted: c.aborted, Unfit: c.unfit, Looks: c.looks,
 		Snapshot: snap, Spans: c.line.load(), Gauges: c.gauges, Health: c.health, Broke: c.broke,
 	}, nil
 }
@@ -228,6 +231,7 @@ type conductor struct {
 	broke    map[string]float64
 	looks    map[string]float64
 	aborted  string
+	unfit    string
 	began    int64 // when this part began
 	stageNo  int
 	part     *part
@@ -596,15 +600,27 @@ func (r *Result) Claims() (claims []slo.Claim, evidence []slo.Evidence) {
 func (r *Result) Invalid() []string {
 	tightest := 0.0
 	for _, o := range r.Plan.Spec.SLOs {
-		k := o.Objective
-		if k.Unit != slo.Seconds || o.Advisory || k.Metric.Kind == slo.Probe || k.Metric.Kind == slo.Delta {
-			continue // a probe reads another clock than ours
-		}
-		if tightest == 0 || k.Limit < tightest {
-			tightest = k.Limit
+		limit, ok := timed(o.Objective)
+		if ok && !o.Advisory && (tightest == 0 || limit < tightest) {
+			tightest = limit
 		}
 	}
-	return measure.Validity(r.Snapshot, r.Health, tightest)
+	reasons := measure.Validity(r.Snapshot, r.Health, tightest)
+	if r.Unfit != "" && len(reasons) == 0 {
+		reasons = []string{r.Unfit}
+	}
+	return reasons
+}
+
+// timed returns the limit in seconds of a promise about time.
+func timed(o slo.Objective) (limit float64, ok bool) {
+	switch o.Metric.Kind {
+	case slo.Within:
+		return o.Metric.Within.Seconds(), true
+	case slo.Probe, slo.Delta:
+		return 0, false // a probe reads another clock than ours
+	}
+	return o.Limit, o.Unit == slo.Seconds && !o.OfBaseline
 }
 
 // Unreached lists the rows whose steps sent nothing in the whole run.
@@ -633,7 +649,7 @@ func (r *Result) excused(claim slo.Claim, e slo.Evidence) bool {
 	layout := r.Snapshot.Layout
 	for p := range layout.Phases {
 		for n, step := range layout.Steps {
-			if step.Name == claim.GuardOf && step.Setup == claim.Setup && r.Snapshot.Series[p*len(layout.Steps)+n].Failures() > 0 {
+			if guarded(claim, step) && r.Snapshot.Series[p*len(layout.Steps)+n].Failures() > 0 {
 				return false // it failed where nobody judges: that is no pass
 			}
 		}
@@ -648,13 +664,18 @@ func (r *Result) excused(claim slo.Claim, e slo.Evidence) bool {
 		}
 		for _, t := range pe.tasks {
 			for _, k := range t.calls {
-				if !claim.Setup && layout.Steps[k.step].Name == claim.GuardOf && k.when == nil {
+				if !claim.Setup && guarded(claim, layout.Steps[k.step]) && k.when == nil {
 					expected += drawn * float64(t.weight) / float64(pe.weights)
 				}
 			}
 		}
 	}
 	return expected < expectedToOccur
+}
+
+// guarded reports whether a step is what a guard is about.
+func guarded(guard slo.Claim, s measure.Step) bool {
+	return s.Name == guard.GuardOf && s.Setup == guard.Setup && slo.Matches(guard.Objective.Selector, "", s.Persona, s.Task, s.Endpoint, s.Name)
 }
 
 // issued sums a step over the phases that are judged.

@@ -1,6 +1,9 @@
 package slo
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Requests of one second share a queue, a garbage collection, a cold cache:
 // they are not independent, and an interval that takes them for independent
@@ -39,6 +42,16 @@ func (ev Evidence) length() int {
 		n = int(math.Ceil(ev.Seconds))
 	}
 	return n
+}
+
+// busy leaves the seconds without a request out. The scope of a claim that names
+// no stage, a guard or one about set-up, is the whole run: logins come in its
+// first seconds, and between two holds lie warm-ups and pauses. That silence is
+// no part of what the claim is about, as it is in a hold.
+func (ev Evidence) busy() Evidence {
+	ev.Slots = slices.DeleteFunc(slices.Clone(ev.Slots), func(s Slot) bool { return s.N == 0 })
+	ev.Seconds = float64(len(ev.Slots))
+	return ev
 }
 
 // span returns how many seconds of slot i lie in the scope. Only the last may

@@ -96,6 +96,42 @@ func (o Objective) proportion() (p proportion, ok bool) {
 
 // weigh decides a tested claim by its interval.
 func weigh(c Claim, ev Evidence, t tally, f finding, confidence float64) opinion {
+	if c.Stage == "" && c.Objective.Metric.Kind != Throughput {
+		return weighRun(c, ev, t, f, confidence)
+	}
+	return weighScope(c, ev, t, f, confidence)
+}
+
+// weighRun decides a claim about the whole run by its busy seconds. What it lacks
+// takes as much longer as the run was silent; set-up lacks users, and no time.
+func weighRun(c Claim, ev Evidence, t tally, f finding, confidence float64) opinion {
+	busy := ev.busy()
+	op := weighScope(c, busy, t, f, confidence)
+	if op.verdict != Inconclusive {
+		return op
+	}
+	if n := len(busy.Slots); n < fewBatches {
+		op.why = fmt.Sprintf("only %s had any, and it takes %d", secondsText(n), fewBatches)
+	}
+	switch {
+	case c.Setup && op.why == "":
+		op.need, op.why = 0, "more users tell more"
+	case c.Setup:
+		op.need = 0
+	case ev.Seconds > busy.Seconds:
+		op.need = math.Ceil(op.need * ev.Seconds / busy.Seconds)
+	}
+	return op
+}
+
+func secondsText(n int) string {
+	if n == 1 {
+		return "1 second of the run"
+	}
+	return fmt.Sprintf("%d seconds of the run", n)
+}
+
+func weighScope(c Claim, ev Evidence, t tally, f finding, confidence float64) opinion {
 	if p, ok := c.Objective.proportion(); ok {
 		p.bad, p.n, p.lost = float64(t.Bad), float64(t.N), float64(t.Lost)
 		return weighShare(c, ev, p, f, confidence)

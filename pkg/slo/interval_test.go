@@ -175,6 +175,57 @@ func TestSilentPartsOfAHoldProveNothing(t *testing.T) {
 	}
 }
 
+// What is about the whole run is asked of the seconds that had any of it: logins
+// come in the first of ten minutes, and a guard's holds after a long warm-up.
+func TestTheSilenceOfARunIsNoPartOfWhatIsAskedOfTheWhole(t *testing.T) {
+	run := func(bad uint64) Evidence {
+		return held(600, func(i int) Slot {
+			if i >= 300 && i < 360 {
+				return Slot{N: 100, Bad: bad}
+			}
+			return Slot{}
+		})
+	}
+	for _, c := range []struct {
+		src   string
+		bad   uint64
+		stage string
+		want  Verdict
+	}{
+		{"p95{task=on_start} < 2s", 1, "", Pass},
+		{"errors <= 1%", 2, "", Fail},
+		{"errors <= 1%", 2, "steady", Inconclusive},
+		{"p95 < 2s", 1, "steady", Inconclusive},
+	} {
+		o := mustParse(t, c.src)
+		r := judgeOne(Claim{Objective: o, Stage: c.stage}, run(c.bad), Options{})
+		if r.Verdict != c.want {
+			t.Errorf("%s on %q: %v: %s", c.src, c.stage, r.Verdict, r.Reason)
+		}
+	}
+	sparse := held(60, func(i int) Slot {
+		switch {
+		case i%10 > 0:
+			return Slot{}
+		case i < 20:
+			return Slot{N: 30, Bad: 1}
+		}
+		return Slot{N: 30}
+	})
+	for setup, want := range map[bool]string{
+		false: "only 6 seconds of the run had any, and it takes 10; hold about 40s longer",
+		true:  "only 6 seconds of the run had any, and it takes 10",
+	} {
+		r := judgeOne(Claim{Objective: mustParse(t, "errors <= 1%"), Guard: true, Setup: setup}, sparse, Options{})
+		if r.Verdict != Inconclusive || !strings.HasSuffix(r.Reason, "NOT PROVEN; "+want) {
+			t.Errorf("set-up %v: %s", setup, r.Reason)
+		}
+	}
+	if r := judgeOne(Claim{Objective: mustParse(t, "throughput > 90/s")}, run(0), Options{}); r.Verdict != Fail {
+		t.Errorf("silence is data for a rate: %s", r.Reason)
+	}
+}
+
 // A target that is down fails, however short the test was: with too few batches
 // for an interval, each counts as one observation.
 func TestAnOutageFailsAShortHold(t *testing.T) {

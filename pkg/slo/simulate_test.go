@@ -231,7 +231,7 @@ func (s scenario) outcomes(t fataler, n int) []outcomes {
 	each(n, s.objective+s.on.name+fmt.Sprint(s.seconds), func(run int, rng *rand.Rand) {
 		for i, slots := range s.on.answer(rng, s.seconds, p.budget, factors) {
 			ev := Evidence{Slots: slots, Seconds: float64(s.seconds), Observed: o.Limit}
-			verdicts[i][run] = judgeOne(Claim{Objective: o}, ev, Options{Confidence: 0.95}).Verdict
+			verdicts[i][run] = judgeOne(Claim{Objective: o, Stage: "steady"}, ev, Options{Confidence: 0.95}).Verdict
 		}
 	})
 	out := make([]outcomes, len(factors))
@@ -413,7 +413,7 @@ func TestMeansAndRatesAreRightAsOftenAsTheySay(t *testing.T) {
 			for i, limit := range limits {
 				o := o
 				o.Limit = limit
-				verdicts[i][run] = judgeOne(Claim{Objective: o}, ev, Options{}).Verdict
+				verdicts[i][run] = judgeOne(Claim{Objective: o, Stage: "steady"}, ev, Options{}).Verdict
 			}
 		})
 		out, kept, broken := shares(verdicts[0]), shares(verdicts[1]), shares(verdicts[2])
@@ -449,7 +449,7 @@ func TestLooksShareTheError(t *testing.T) {
 				for _, look := range looks {
 					seconds := look.At.Seconds()
 					ev := Evidence{Slots: slots[:int(seconds)], Seconds: seconds, Observed: o.Limit, Confidence: look.Confidence}
-					verdicts[i][run] = judgeOne(Claim{Objective: o}, ev, Options{}).Verdict
+					verdicts[i][run] = judgeOne(Claim{Objective: o, Stage: "steady"}, ev, Options{}).Verdict
 					if verdicts[i][run] != Inconclusive || look == looks[len(looks)-1] {
 						held[i].Add(int64(seconds))
 						break
