@@ -846,6 +846,32 @@ func TestKnobsReachERIOP(t *testing.T) {
 	}
 }
 
+// Statistics are of before the load: few rows are pending by them, which might
+// as well be sorted, all of them.
+func TestUrgentListIsReadInTheOrderOfAnIndex(t *testing.T) {
+	ctx := context.Background()
+	w := onPostgres(t)
+	for _, statement := range []string{"ALTER TABLE alerts SET (autovacuum_enabled = false)", "UPDATE alerts SET status = 'acknowledged'", "ANALYZE alerts", `INSERT INTO alerts (id, source, severity, status, alert_type, title, received_at)
+		SELECT gen_random_uuid(), 'manual', 'low', 'pending', 'x', 'x', now() FROM generate_series(1, 5000)`} {
+		if _, err := w.db.Exec(ctx, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, err := w.store.(*Postgres).pool.Query(ctx, "EXPLAIN "+urgentAlerts+" LIMIT 100")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The plan of the list, without that of the incident linked to each of its rows.
+	list, _, _ := strings.Cut(strings.Join(plan, "\n"), "SubPlan")
+	if !strings.Contains(list, "Index Scan using ix_alerts_urgent") || strings.Contains(list, "Sort") {
+		t.Errorf("the list is read as\n%s", strings.Join(plan, "\n"))
+	}
+}
+
 func TestDatabaseThatIsGoneIsAnErrorAndNoSuccess(t *testing.T) {
 	w := onPostgres(t)
 	w.enter(t, "dispatcher1")
