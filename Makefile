@@ -6,7 +6,7 @@ FUZZTIME ?= 3s
 VERSION  ?=
 BENCH    ?=
 
-.PHONY: help build test race-ready postgres-ready format vet check-specs fuzz bench bench-go profile lint clean
+.PHONY: help build test race-ready postgres-ready prometheus-ready format vet check-specs fuzz bench bench-go profile lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ build: ## bin/runner, one static binary (VERSION=1.2.3 names a release)
 
 # Without fuzz: what is found by chance must not turn a gate red by chance. What
 # it has found stays in testdata/fuzz, and every test run tries that.
-test: race-ready postgres-ready format vet check-specs ## everything, as CI runs it: format, vet, specs, tests with the race detector
+test: race-ready postgres-ready prometheus-ready format vet check-specs ## everything, as CI runs it: format, vet, specs, tests with the race detector
 	$(GO) test -pgo=off -race ./...
 	$(GO) test -pgo=off -count=1 -run TestHostileCorpusTakesLittleMemory ./pkg/exec
 
@@ -27,6 +27,9 @@ race-ready:
 # The tests start a private server of their own, from whatever is installed.
 postgres-ready:
 	@.ci/has-postgres || { echo "make test needs the PostgreSQL server: apt-get install postgresql" >&2; exit 1; }
+
+prometheus-ready:
+	@command -v prometheus >/dev/null || { echo "make test needs the program prometheus: apt-get install prometheus" >&2; exit 1; }
 
 format: ## fail on Go files that gofmt would change
 	@changed="$$(gofmt -l .)"; test -z "$$changed" || { echo "not formatted, run gofmt -w on:" $$changed >&2; exit 1; }

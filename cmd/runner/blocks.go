@@ -163,7 +163,7 @@ func blockSpec(s *spec.Spec) *spec.Spec {
 	for i := range out.SLOs {
 		out.SLOs[i].Abort = false
 	}
-	out.Stages = nil
+	out.Stages, out.Probes = nil, nil // the promises are not judged
 	warm := false
 	for _, st := range s.Stages {
 		own := *st

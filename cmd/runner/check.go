@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tollgate/internal/expr"
+	"tollgate/internal/report"
 	"tollgate/pkg/exec"
 	"tollgate/pkg/spec"
 )
@@ -236,15 +237,13 @@ func (a *app) printFindingsJSON(all []checked) error {
 // printAnnotations prints the workflow commands that GitHub shows beside the
 // lines of a change.
 func (a *app) printAnnotations(all []checked) error {
-	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	for _, c := range all {
 		for _, f := range c.findings {
 			msg := f.Msg
 			if f.Hint != "" {
 				msg += "\nhint: " + f.Hint
 			}
-			fmt.Fprintf(a.out, "::%s file=%s,line=%d,col=%d::%s\n", f.Severity, property.Replace(f.File), max(f.Line, 1), max(f.Col, 1), data.Replace(msg))
+			fmt.Fprint(a.out, report.Annotation(f.Severity, f.File, max(f.Line, 1), f.Col, "", msg))
 		}
 	}
 	return nil

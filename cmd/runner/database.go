@@ -185,15 +185,18 @@ func (d *database) progress() func(seed.Progress) {
 	}
 	a, live := d.app, d.app.live()
 	color := a.colored(a.err, false)
-	var last time.Time
-	begun := time.Now()
+	every := lineEvery
+	if live {
+		every = 100 * time.Millisecond
+	}
+	var last time.Time // of a line, or of when the table began
+	var table string
 	return func(p seed.Progress) {
 		now := time.Now()
-		every := lineEvery
-		if live {
-			every = 100 * time.Millisecond
+		if !live && table != p.Table {
+			table, last = p.Table, now
 		}
-		if now.Sub(last) < every && p.Done < p.Of || now.Sub(begun) < every && !live {
+		if now.Sub(last) < every {
 			return
 		}
 		last = now

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -29,14 +30,15 @@ verdict and writes the report. It needs nothing else.`,
 		Example: `  runner demo
   runner demo --out results/demo
   runner demo soc --listen 127.0.0.1:8000     only the system, to point a run at
-  runner demo web --tls-ca ca.pem             one that has all of HTTP, over TLS`,
+  runner demo web --tls-ca ca.pem             one that has all of HTTP, over TLS
+  runner demo eriop --store memory            one that has logins and rows`,
 		Args: takes(0, 0, "nothing"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.interruptible(cmd.Context(), func(ctx context.Context) error { return a.demo(ctx, o) })
 		},
 	}
 	o.addFlags(cmd.Flags())
-	cmd.AddCommand(a.demoSOCCommand(), a.demoWebCommand())
+	cmd.AddCommand(a.demoSOCCommand(), a.demoWebCommand(), a.demoERIOPCommand())
 	return cmd
 }
 
@@ -89,16 +91,26 @@ func (a *app) shortest(target string, descriptors int) (*exec.Plan, error) {
 
 func (a *app) demoSOCCommand() *cobra.Command {
 	return a.demoSystemCommand("soc", "SOC demo system", demo.DefaultKnobs(),
-		func(o demo.Options) http.Handler { return demo.NewSOC(o) })
+		ready(func(o demo.Options) http.Handler { return demo.NewSOC(o) }))
 }
 
 func (a *app) demoWebCommand() *cobra.Command {
 	return a.demoSystemCommand("web", "web demo system", demo.Knobs{},
-		func(o demo.Options) http.Handler { return demo.NewWeb(o) })
+		ready(func(o demo.Options) http.Handler { return demo.NewWeb(o) }))
+}
+
+// An opening makes a demo system, and says how to let go of what it holds.
+type opening func(context.Context, demo.Options) (system http.Handler, done func() error, err error)
+
+// ready opens a system that holds nothing.
+func ready(system func(demo.Options) http.Handler) opening {
+	return func(_ context.Context, o demo.Options) (http.Handler, func() error, error) {
+		return system(o), func() error { return nil }, nil
+	}
 }
 
 // demoSystemCommand serves one of the demo systems.
-func (a *app) demoSystemCommand(name, title string, knobs demo.Knobs, system func(demo.Options) http.Handler) *cobra.Command {
+func (a *app) demoSystemCommand(name, title string, knobs demo.Knobs, open opening) *cobra.Command {
 	var listen string
 	var seed uint64
 	var s speech
@@ -125,13 +137,17 @@ authority's certificate to a file, for clients to trust.`,
 				if err != nil {
 					return err
 				}
-				server, err := demo.Start(listen, system(demo.Options{Seed: seed, Knobs: knobs}), options...)
+				system, done, err := open(ctx, demo.Options{Seed: seed, Knobs: knobs})
 				if err != nil {
-					return misuse("--listen 127.0.0.1:0 takes any free port", "%v", err)
+					return err
+				}
+				server, err := demo.Start(listen, system, options...)
+				if err != nil {
+					return errors.Join(misuse("--listen 127.0.0.1:0 takes any free port", "%v", err), done())
 				}
 				fmt.Fprintf(a.out, "%s on %s (ledger: /_ledger, knobs: /_knobs)\n", title, server.URL)
 				<-ctx.Done()
-				return server.Close()
+				return errors.Join(server.Close(), done())
 			})
 		},
 	}

@@ -281,3 +281,26 @@ func TestWithoutConfidenceAnyNumberDecides(t *testing.T) {
 		t.Errorf("%v", d)
 	}
 }
+
+func TestHoldThatMayLieBetweenTwoReadingsIsDoubtful(t *testing.T) {
+	probes := func(every string) string {
+		return `probes: {heap: {scrape: /metrics, metric: heap, every: ` + every + `}}`
+	}
+	const stages = "steady: {name: short, users: 12, for: 3s}, steady: {users: 12, for: 20s}"
+	for every, want := range map[string][]fate{"3s": {decides, decides}, "4s": {undecided, decides}, "20s": {undecided, decides}} {
+		f := foreseen(t, doubtful(t, stages, "heap < 1GiB, delta(heap) == 0", probes(every)))
+		for i, fate := range want {
+			if pr := f.prospects[i]; pr.fate != fate || pr.Objective.Text != "heap < 1GiB" {
+				t.Errorf("every %s: %s on %s: %s, want %s", every, pr.Objective.Text, pr.Stage, pr.fate, fate)
+			}
+		}
+		if pr := f.prospects[2]; pr.fate != decides || pr.expects() != "2 readings" {
+			t.Errorf("every %s: %s: %s of %s", every, pr.Objective.Text, pr.fate, pr.expects())
+		}
+	}
+	d := foreseen(t, doubtful(t, stages, "heap < 1GiB", probes("4s"))).doubts()
+	if len(d) != 1 || d[0].msg != "heap < 1GiB on short may see no reading: the probe is read every 4s, and the stage holds for 3s" ||
+		d[0].hint != "hold at least 4s, or read the probe every 3s" {
+		t.Errorf("%+v", d)
+	}
+}

@@ -24,7 +24,7 @@ type foresight struct {
 type prospect struct {
 	slo.Claim
 	scope    scope
-	expected float64 // requests that it will see; +Inf: as many as the target answers
+	expected float64 // requests that it will see, of a probe readings; +Inf: as many as the target answers
 	most     float64 // the same if every answer came at once
 	floor    float64 // requests that a proof takes even if all are good; 0: any number does
 	shortest float64 // seconds that a proof takes
@@ -66,6 +66,14 @@ func foresee(s *spec.Spec, o exec.Options, latency time.Duration) (*foresight, e
 		if !pr.Guard {
 			pr.scope = f.scopeOf(&pr)
 			switch {
+			case pr.Objective.Metric.Kind == slo.Probe:
+				f.readings(&pr)
+				f.prospects = append(f.prospects, pr)
+				continue
+			case pr.Objective.Metric.Kind == slo.Delta && pr.Objective.Right.Metric.Kind == 0:
+				pr.expected, pr.most = 2, 2 // before the load, and after the drain
+			case pr.Objective.Metric.Kind == slo.Delta:
+				pr.expected = f.total(pr.Objective.Right.Selector)
 			case pr.Objective.After != "":
 				pr.expected = f.sees(f.spec, &pr.scope, latency)
 				pr.most = f.sees(f.spec, &pr.scope, 0)

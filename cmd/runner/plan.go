@@ -235,7 +235,7 @@ func (o *outlook) promises(b *bytes.Buffer) {
 		if pr.Objective.After != "" {
 			stage = "after " + stage
 		}
-		rows = append(rows, []string{text, stage, aboutText(pr.expected), floor, string(pr.fate)})
+		rows = append(rows, []string{text, stage, pr.expects(), floor, string(pr.fate)})
 	}
 	if len(rows) > 0 {
 		writeTable(b, []string{"promise", "stage", "expected", "floor", "decides"}, rows, 2)
@@ -253,6 +253,14 @@ func (o *outlook) promises(b *bytes.Buffer) {
 			slo.FormatValue(o.spec.Confidence.Level, slo.Ratio))
 	}
 	b.WriteByte('\n')
+}
+
+// expects writes how much a promise will see.
+func (pr *prospect) expects() string {
+	if m := pr.Objective.Metric; m.Kind == slo.Probe || m.Kind == slo.Delta && pr.Objective.Right.Metric.Kind == 0 {
+		return aboutText(pr.expected) + " readings"
+	}
+	return aboutText(pr.expected)
 }
 
 // aboutText writes an expected number, which is rarely whole.
@@ -360,7 +368,7 @@ type planSLO struct {
 	Stage    string   `json:"stage"`
 	Guard    bool     `json:"guard"`
 	Advisory bool     `json:"advisory"`
-	Requests *float64 `json:"requests"` // expected; null: as many as the target answers
+	Requests *float64 `json:"requests"` // expected, of a probe readings; null: as many as the target answers
 	Floor    *float64 `json:"floor"`    // that a proof takes if all are good; null: any number decides
 	Decides  fate     `json:"decides"`  // yes, no, or fails: no run keeps it
 }

@@ -22,6 +22,7 @@ type printer struct {
 
 	mu   sync.Mutex
 	hide *strings.Replacer // nil: nothing to hide
+	tame bool              // GitHub Actions reads it, and nothing of it is a command
 	err  error             // the first of a Write
 }
 
@@ -33,6 +34,9 @@ func (p *printer) Write(b []byte) (int, error) {
 	text := b
 	if p.hide != nil {
 		text = []byte(p.hide.Replace(string(b)))
+	}
+	if p.tame {
+		text = tame(text)
 	}
 	if _, err := p.file.Write(text); err != nil {
 		if p.err == nil {

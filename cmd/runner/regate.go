@@ -110,7 +110,7 @@ func (a *app) regate(doc *report.Document, r report.Regating, verdict state, o r
 		if a.out.terminal() {
 			options.Width, _ = a.out.size()
 		}
-		_ = judged.Text(a.out, options) // the printer keeps the error
+		a.tables(judged, options)
 	}
 	if err := a.undelivered(); err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 
 	"tollgate/internal/compare"
 	"tollgate/internal/measure"
+	"tollgate/internal/probe"
 	"tollgate/internal/report"
 	"tollgate/pkg/exec"
 	"tollgate/pkg/seed"
@@ -34,6 +35,8 @@ type runOptions struct {
 	driver  string
 	quiet   bool
 	json    bool
+	format  string // of stdout: text, json or github; "" is text
+	csv     string // prefix of the names of Locust's files, "" for none
 	noColor bool
 	noSeed  bool     // the database is left alone
 	keep    bool     // what was seeded stays
@@ -51,9 +54,9 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Load the target as a spec says, judge its promises, write the report",
 		Long: `run asks whether the target is ready, fills the database that the spec declares,
 drives the load, judges the spec's promises, removes the rows again, and leaves a
-folder with verdict.json, result.json and
-summary.md. The verdict goes to stdout, progress to stderr. The exit code says
-how it ended: see runner help exit-codes.
+folder with verdict.json, result.json and the reports made from it. The verdict
+goes to stdout, progress to stderr. The exit code says how it ended: see runner
+help exit-codes.
 
 SIGINT and SIGTERM end a run early: what is in flight gets two seconds, and a
 partial report is written. The same signal for the third time ends it at once.`,
@@ -74,6 +77,10 @@ partial report is written. The same signal for the third time ends it at once.`,
 					return err
 				}
 				o.changes = l.overrides()
+				if o.format, err = a.chooseForm(o.format, o.json); err != nil {
+					return err
+				}
+				o.json = o.format == "json"
 				if stored != "" {
 					if o.baseline, err = a.readBaseline(stored, p); err != nil {
 						return err
@@ -92,7 +99,10 @@ partial report is written. The same signal for the third time ends it at once.`,
 	o.addFlags(cmd.Flags())
 	cmd.Flags().StringVar(&profile, "cpu-profile", "", "write to this `file` where the runner itself spends its time, for go tool pprof")
 	cmd.Flags().StringVar(&stored, "baseline", "", "stored `result` that SLOs of a baseline are compared with: a folder, or its result.json")
+	cmd.Flags().StringVar(&o.format, "format", "auto", "`form` of the results: text, json, github (tables, and annotations on the spec's lines), or auto, which is github in GitHub Actions")
+	cmd.Flags().StringVar(&o.csv, "csv", "", "write PREFIX_stats.csv and its siblings too, as Locust's --csv `PREFIX` does")
 	_ = cmd.RegisterFlagCompletionFunc("profile", a.completeProfiles)
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(resultForms, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -154,11 +164,22 @@ func (a *app) run(ctx context.Context, p *exec.Plan, o runOptions) error {
 	if err := report.Prepare(o.out); err != nil {
 		return &fault{exit: state{notStored: []string{err.Error()}}.exit()}
 	}
+	if o.csv != "" {
+		if err := report.PrepareCSV(o.csv); err != nil {
+			return &fault{exit: state{notStored: []string{err.Error()}}.exit()}
+		}
+	}
 	if !o.quiet {
 		a.announce(p, o)
 	}
 	ended := a.drive(ctx, p, o)
 	doc, f := ended.report(o)
+	if o.csv != "" { // before the folder, whose verdict.json tells that it failed
+		if err := report.WriteCSV(o.csv, doc); err != nil {
+			ended.state.notStored = append(ended.state.notStored, err.Error())
+			doc, f = ended.report(o)
+		}
+	}
 	if err := report.Write(o.out, doc); err != nil {
 		ended.state.notStored = append(ended.state.notStored, err.Error())
 		doc, f = ended.report(o)
@@ -245,6 +266,7 @@ type ending struct {
 	result    *exec.Result    // nil: no load was sent
 	data      *report.Data    // nil: no database was prepared
 	addresses *exec.Addresses // nil: no target was ready
+	probes    []*probe.Probe  // that are read beside the load
 	started   time.Time
 	state     state // but for the verdict, which report fills in
 }
@@ -258,6 +280,13 @@ func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 		e.state = notReady(ctx, err)
 		return e
 	}
+	probes, ends, ok := a.openProbes(ctx, p.Spec)
+	defer probe.Close(probes)
+	if !ok {
+		e.state = ends
+		return e
+	}
+	e.probes = probes
 	if !o.quiet {
 		fmt.Fprintf(a.err, "  ready: %s\n", to)
 	}
@@ -299,8 +328,17 @@ func (a *app) load(ctx context.Context, e *ending, o runOptions) {
 		defer s.Close()
 		progress = func(now exec.Progress) { s.take(now, ctx.Err() != nil) }
 	}
+	// What is read before the load is what it begins with, and after the drain
+	// what it has left: nothing that changes the system comes in between.
+	sampler := probe.Begin(ctx, e.probes)
 	var err error
-	e.result, err = exec.Run(ctx, p, exec.RunOptions{Addresses: e.addresses, Loops: o.loops, Driver: o.driverName(), RunID: e.runID, Progress: progress})
+	e.result, err = exec.Run(ctx, p, exec.RunOptions{
+		Addresses: e.addresses, Loops: o.loops, Driver: o.driverName(), RunID: e.runID, Progress: progress, Readings: sampler.Readings,
+	})
+	lastReadings(ctx, sampler)
+	if e.result != nil {
+		e.result.Readings = sampler.Readings(e.result.Started)
+	}
 	switch {
 	case err != nil:
 		e.state.internal = []string{err.Error()}
@@ -378,17 +416,24 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 		r.Invalid = res.Invalid()
 		r.Invalid = append(r.Invalid, e.state.invalid...)
 		verdict.invalid = append(mismatch, r.Invalid...)
-		r.Spans, r.Users = spans(res), users(res)
+		r.Spans, r.Users, r.Probes = spans(res), users(res), res.Readings
 		r.Unreached, r.Broke = res.Unreached(), res.Broke
 		r.Started, r.Elapsed, r.Complete = res.Started, res.Elapsed, !res.Interrupted && res.Aborted == ""
 	}
+	if o.baseline != nil && e.result != nil {
+		r.Baseline = o.baseline.name
+	}
 	x := verdict.exit()
 	f := &fault{exit: x}
-	if len(e.state.unreachable) > 0 {
+	if len(e.state.unreachable) > 0 && e.addresses == nil {
 		f.hint = "is the system up at " + s.Target.URL + "? --target names another place"
 	}
 	r.ExitCode, r.ExitName, r.Reasons = int(x.code), x.code.String(), x.reasons
-	return report.Build(r), f
+	doc := report.Build(r)
+	if doc.Baseline != nil {
+		o.baseline.beside(doc)
+	}
+	return doc, f
 }
 
 // givenUp makes a run fail that was ended early because a promise was certain to
@@ -452,7 +497,10 @@ func (a *app) tell(doc *report.Document, e *ending, o runOptions) error {
 		if a.out.terminal() {
 			options.Width, _ = a.out.size()
 		}
-		_ = doc.Text(a.out, options) // the printer keeps the error
+		a.tables(doc, options)
+	}
+	if o.format == "github" {
+		fmt.Fprint(a.out, doc.Annotations())
 	}
 	if err := a.undelivered(); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -45,6 +46,8 @@ import (
 //	untouched               the SOC system has received nothing
 //	database FILE           make an empty database, run the SQL of a file in it; sets $DATABASE_URL
 //	sql WANT QUERY          the one value of a query of that database
+//	unloaded                the SOC system has received nothing but /health and /metrics
+//	page N                  set $PAGE_URL to a page of metrics that answers N times, and then 503
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                filepath.Join("testdata", "script"),
@@ -59,6 +62,7 @@ func TestScripts(t *testing.T) {
 			"start": start, "printed": printed, "loaded": loaded, "signal": sendSignals, "press": press, "ended": ended,
 			"json": checkJSON, "ledger": checkLedger, "untouched": untouched,
 			"database": func(ts *testscript.TestScript, _ bool, args []string) { makeDatabase(t, ts, args[0]) }, "sql": checkSQL,
+			"unloaded": unloaded, "page": servePage,
 		},
 	})
 }
@@ -302,6 +306,31 @@ func checkLedger(ts *testscript.TestScript, _ bool, args []string) {
 	if fmt.Sprint(issued) != fmt.Sprint(books.Requests) {
 		ts.Fatalf("the result says %v\nthe ledger says %v", issued, books.Requests)
 	}
+}
+
+func unloaded(ts *testscript.TestScript, _ bool, _ []string) {
+	for route, n := range sceneOf(ts).soc.Ledger().Requests {
+		if route != "GET /health" && route != "GET /metrics" {
+			ts.Fatalf("received %d of %s", n, route)
+		}
+	}
+}
+
+func servePage(ts *testscript.TestScript, _ bool, args []string) {
+	var asked atomic.Int64
+	answers := int64(number(ts, args[0]))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) > answers {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "answered 7")
+	})}
+	go server.Serve(l) // until it is closed
+	ts.Defer(func() { server.Close() })
+	ts.Setenv("PAGE_URL", "http://"+l.Addr().String())
 }
 
 func untouched(ts *testscript.TestScript, _ bool, _ []string) {

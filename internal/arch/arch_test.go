@@ -33,7 +33,9 @@ var rooms = map[string]room{
 	"internal/expr":     {pure: true},
 	"internal/httpwire": {pure: true},
 	"internal/jsonscan": {pure: true},
-	"internal/demo":     {}, // the honest other side knows nothing of the client
+	"internal/demo": { // the honest other side knows nothing of the client
+		tests: because{"internal/postgres/postgrestest": "rows of the demo systems are in a real PostgreSQL"},
+	},
 	"pkg/seed": {
 		uses: because{
 			"pkg/spec":      "a spec declares the rows, and faults stand at its lines",
@@ -70,6 +72,13 @@ var rooms = map[string]room{
 		pure: true,
 		uses: because{"pkg/slo": "claims say what is counted, and evidence is its form"},
 	},
+	"internal/probe": {
+		uses: because{
+			"pkg/spec":         "a probe is declared in a spec",
+			"internal/measure": "readings are what a run has measured",
+		},
+		tests: because{"internal/postgres/postgrestest": "queries are read from a real server"},
+	},
 	"pkg/exec": {
 		uses: because{
 			"pkg/spec":          "a plan is made of a spec",
@@ -105,17 +114,19 @@ var rooms = map[string]room{
 	},
 	"cmd/runner": {
 		uses: because{
-			"internal/compare": "compare, regate and run --baseline set stored runs beside others",
-			"pkg/spec":         "run, check and plan begin with a spec",
-			"pkg/exec":         "run and plan compile it, run keeps it",
-			"pkg/seed":         "run, seed and clean prepare the database of a spec",
-			"pkg/slo":          "the exit code follows from the verdict",
-			"internal/expr":    "misspelt commands and flags are answered like misspelt names",
-			"internal/measure": "the screen and the tables show what was measured",
-			"internal/report":  "a run ends in a folder of reports",
-			"internal/demo":    "the demo systems are commands",
-			"schema":           "schema prints the published schemas",
-			"specs":            "demo runs a spec that the binary brings along",
+			"internal/compare":  "compare, regate and run --baseline set stored runs beside others",
+			"pkg/spec":          "run, check and plan begin with a spec",
+			"pkg/exec":          "run and plan compile it, run keeps it",
+			"pkg/seed":          "run, seed and clean prepare the database of a spec",
+			"pkg/slo":           "the exit code follows from the verdict",
+			"internal/expr":     "misspelt commands and flags are answered like misspelt names",
+			"internal/measure":  "the screen and the tables show what was measured",
+			"internal/report":   "a run ends in a folder of reports",
+			"internal/demo":     "the demo systems are commands",
+			"internal/postgres": "the demo brings its own database where none is given",
+			"schema":            "schema prints the published schemas",
+			"specs":             "demo runs a spec that the binary brings along",
+			"internal/probe":    "run reads the probes beside the load",
 		},
 		tests: because{"internal/postgres/postgrestest": "scripts seed a real database"},
 	},
@@ -136,7 +147,7 @@ var everywhere = []string{"*"}
 var modules = map[string]module{
 	"gopkg.in/yaml.v3": {
 		why: "YAML with positions; behind one package, because upstream is archived and every release of a parser is a risk to the format",
-		in:  []string{"pkg/spec"}, tests: []string{"internal/report", "schema"},
+		in:  []string{"pkg/spec"}, tests: []string{"internal/report", "schema", "cmd/runner"},
 	},
 	"github.com/santhosh-tekuri/jsonschema/v5": {
 		why: "JSON Schema, draft 2020-12; behind the rooms that read foreign documents",
@@ -160,7 +171,7 @@ var modules = map[string]module{
 	},
 	"github.com/HdrHistogram/hdrhistogram-go": {
 		why: "the form in which histograms are merged, stored and read by others",
-		in:  []string{"internal/measure"},
+		in:  []string{"internal/measure"}, tests: []string{"internal/report"},
 	},
 	"github.com/spf13/cobra": {
 		why: "commands, help and shell completion",
@@ -180,11 +191,11 @@ var modules = map[string]module{
 	},
 	"golang.org/x/crypto": {
 		why: "bcrypt, as systems store passwords",
-		in:  []string{"pkg/seed"},
+		in:  []string{"internal/demo", "pkg/seed"},
 	},
 	"github.com/jackc/pgx/v5": {
 		why: "PostgreSQL's protocol: COPY, pipelines, types",
-		in:  []string{"internal/postgres", "pkg/seed"}, tests: []string{"cmd/runner"},
+		in:  []string{"internal/demo", "internal/postgres", "internal/probe", "pkg/seed"}, tests: []string{"cmd/runner"},
 	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},

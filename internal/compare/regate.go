@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -103,6 +104,8 @@ func (c *Case) Judge(o slo.Options) slo.Judgement {
 		switch b := c.basis[i]; {
 		case b.missing != "":
 			r.Reason = fmt.Sprintf("%v: %s: no data", r.Claim.Objective.Metric, b.missing)
+		case probed(r.Claim.Objective):
+			r.Reason += " (regated, by its readings)"
 		case b.exact:
 			r.Reason += " (regated, by the exact counter)"
 		case b.clipped:
@@ -113,6 +116,11 @@ func (c *Case) Judge(o slo.Options) slo.Judgement {
 		retell(j.Reasons, r.Claim, before, r.Reason)
 	}
 	return j
+}
+
+// probed tells whether an objective is about a probe.
+func probed(o slo.Objective) bool {
+	return o.Metric.Kind == slo.Probe || o.Metric.Kind == slo.Delta || o.Right.Metric.Kind == slo.Delta
 }
 
 // retell replaces the reason of one claim in the reasons of the whole.
@@ -140,8 +148,8 @@ func (r *regating) evidence(i int) (slo.Evidence, basis) {
 		return nothing(fmt.Sprintf("the stored run has no stage %s", claim.Stage))
 	}
 	switch o := claim.Objective; {
-	case o.Metric.Kind == slo.Probe, o.Metric.Kind == slo.Delta, o.Right.Metric.Kind == slo.Delta:
-		return nothing("a stored run keeps no readings of probes")
+	case o.Metric.Kind == slo.Probe:
+		return r.probed(i)
 	case o.OverRun():
 		return r.totals(claim)
 	case o.Metric.Kind == slo.Users:
@@ -174,6 +182,38 @@ func (r *regating) evidence(i int) (slo.Evidence, basis) {
 	return ev, basis{clipped: clipped}
 }
 
+// probed returns the readings of a probe that were asked for in the scope of
+// claim i.
+func (r *regating) probed(i int) (slo.Evidence, basis) {
+	readings, why := r.readings(r.layout.Claims[i].Objective.Metric.Name)
+	if why != "" {
+		return nothing(why)
+	}
+	ev, in := slo.Evidence{Seconds: r.length(i)}, r.spansOf(i)
+	for k := range r.spans {
+		s := &r.spans[k]
+		if !in(s) || s.Drain {
+			continue
+		}
+		values, why := readings.Within(nanoseconds(s.Start), nanoseconds(s.End))
+		ev.Gauge = append(ev.Gauge, values...)
+		ev.Unread = cmp.Or(ev.Unread, why)
+	}
+	return ev, basis{exact: true}
+}
+
+// readings returns those of a probe, or says why there are none.
+func (r *regating) readings(probe string) (*measure.Readings, string) {
+	for k := range r.Probes {
+		if r.Probes[k].Name == probe {
+			return r.Probes[k].Readings(), ""
+		}
+	}
+	return nil, fmt.Sprintf("the stored run read no probe %s", probe)
+}
+
+func nanoseconds(seconds float64) int64 { return int64(math.Round(seconds * 1e9)) }
+
 // totals returns the evidence for a comparison of totals of the whole run.
 func (r *regating) totals(claim *slo.Claim) (slo.Evidence, basis) {
 	o := claim.Objective
@@ -190,6 +230,13 @@ func (r *regating) totals(claim *slo.Claim) (slo.Evidence, basis) {
 
 // total adds up the rows that a total is about, or says why they cannot tell.
 func (r *regating) total(of slo.MetricRef) (t slo.Total, why string) {
+	if of.Metric.Kind == slo.Delta {
+		readings, why := r.readings(of.Metric.Name)
+		if why != "" {
+			return t, why
+		}
+		return readings.Delta(nanoseconds(r.Elapsed)), ""
+	}
 	setup := spec.IsSetup(of.Selector.Task)
 	in, all := make([]int, len(r.Rows)), make([]int, len(r.Rows))
 	for _, s := range r.Record.Steps {

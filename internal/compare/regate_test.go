@@ -398,7 +398,7 @@ func TestWhatAStoredRunCannotTellIsWithoutData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, j := regate(t, d, slo.Claim{Objective: probe}); j.Results[0].Verdict != slo.NoData || !strings.Contains(j.Results[0].Reason, "no readings of probes") {
+	if _, j := regate(t, d, slo.Claim{Objective: probe}); j.Results[0].Verdict != slo.NoData || !strings.Contains(j.Results[0].Reason, "the stored run read no probe rows") {
 		t.Errorf("%q", j.Results[0].Reason)
 	}
 	_, j := regate(t, d, claim(t, "p95 < 300ms", "endurance"))
@@ -541,6 +541,60 @@ func TestABaselineIsTheSameMetricOfTheStoredRun(t *testing.T) {
 		near := got.Value == w || math.IsNaN(w) && math.IsNaN(got.Value) || math.Abs(got.Value-w) <= 0.01*w
 		if !near || !strings.Contains(got.Of, "run 7f3a of ") {
 			t.Errorf("%s: %+v, want %v", of, got, w)
+		}
+	}
+}
+
+func TestProbesAreRegatedByTheirReadings(t *testing.T) {
+	r := newRun(0.3, nil)
+	for i := range int64(50) {
+		r.record(trigger, 300*ms+i*sec, ms, measure.OK)
+	}
+	elapsed := int64(r.Elapsed)
+	connections := measure.Readings{Probe: "connections"}
+	for i := range int64(62) {
+		connections.List = append(connections.List, measure.Reading{At: i * sec, Value: float64(i)})
+	}
+	r.Probes = []measure.Readings{connections,
+		{Probe: "stored", Counter: true, List: []measure.Reading{{At: -3, Value: 7}, {At: elapsed, Value: 57}}},
+		{Probe: "fell", Counter: true, List: []measure.Reading{{At: -3, Value: 7}, {At: 5, Value: 6}, {At: elapsed, Value: 57}}},
+		{Probe: "silent", List: []measure.Reading{{At: -3, Value: 7}, {At: 20 * sec, Value: math.NaN(), Why: "refused"}, {At: elapsed, Value: 7}}}}
+	d, _ := r.stored(t)
+	hold := [2]float64{}
+	for _, s := range d.Stages {
+		for _, span := range s.Spans {
+			if s.Name == "steady" && !span.Moving {
+				hold = [2]float64{span.Start, span.End}
+			}
+		}
+	}
+	first, last := math.Ceil(hold[0]), math.Ceil(hold[1])-1
+	names := slo.Names{Probes: []string{"connections", "stored", "fell", "silent", "other"}}
+	for text, want := range map[string]struct {
+		stage   string
+		verdict slo.Verdict
+		why     string
+	}{
+		fmt.Sprintf("connections <= %g", last):  {"steady", slo.Pass, "regated, by its readings"},
+		fmt.Sprintf("connections < %g", last):   {"steady", slo.Fail, "1 broken"},
+		fmt.Sprintf("connections >= %g", first): {"steady", slo.Pass, ""},
+		fmt.Sprintf("connections > %g", first):  {"steady", slo.Fail, "1 broken"},
+		"silent < 9":                            {"steady", slo.NoData, "refused"},
+		"other < 9":                             {"steady", slo.NoData, "the stored run read no probe other"},
+		"delta(stored) == successes":            {"", slo.Pass, "regated, by its readings"},
+		"delta(stored) > 50":                    {"", slo.Fail, ""},
+		"successes <= delta(stored)":            {"", slo.Pass, ""},
+		"delta(fell) >= 1":                      {"", slo.NoData, "fell from 7 to 6"},
+		"delta(connections) >= 1":               {"", slo.NoData, "not read before the load"},
+		"delta(other) >= successes":             {"", slo.NoData, "the stored run read no probe other"},
+	} {
+		o, err := slo.ParseWith(text, names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, j := regate(t, d, slo.Claim{Objective: o, Stage: want.stage})
+		if res := j.Results[0]; res.Verdict != want.verdict || !strings.Contains(res.Reason, want.why) {
+			t.Errorf("%s: %v, %q, want %v and %q", text, res.Verdict, res.Reason, want.verdict, want.why)
 		}
 	}
 }

@@ -20,6 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // would not do: it repeats requests of its own accord after a reset.
 type client struct {
 	addr string
+	also string // lines of the header that every request has
 	conn net.Conn
 	in   *bufio.Reader
 }
@@ -43,9 +44,9 @@ func (c *client) do(method, path, contentType, body string) (*http.Response, str
 }
 
 func (c *client) exchange(method, path, contentType, body string) (*http.Response, string, error) {
-	header := ""
+	header := c.also
 	if contentType != "" {
-		header = "Content-Type: " + contentType + "\r\n"
+		header += "Content-Type: " + contentType + "\r\n"
 	}
 	if _, err := fmt.Fprintf(c.conn, "%s %s HTTP/1.1\r\nHost: soc\r\n%sContent-Length: %d\r\n\r\n%s",
 		method, path, header, len(body), body); err != nil {

@@ -113,10 +113,7 @@ func (s *SOC) understand(r *http.Request, body []byte) call {
 // refused answers a method that a path does not know with 405, and a path that
 // the system does not have with 404. Its rows in the ledger are bounded.
 func refused(r *http.Request, isOne bool) call {
-	method := r.Method
-	if !slices.Contains(methods, method) {
-		method = "(other)"
-	}
+	method := knownMethod(r.Method)
 	path, allowed := r.URL.Path, ""
 	switch path {
 	case "/", "/health", "/ready", "/metrics", "/api/threats":
@@ -134,6 +131,14 @@ func refused(r *http.Request, isOne bool) call {
 	return call{route: method + " " + path, answer: func(w http.ResponseWriter, _ *http.Request, _ fate) {
 		writeNotAllowed(w, allowed)
 	}}
+}
+
+// knownMethod bounds the rows that methods make in the ledger.
+func knownMethod(method string) string {
+	if !slices.Contains(methods, method) {
+		return "(other)"
+	}
+	return method
 }
 
 var methods = []string{
@@ -260,9 +265,15 @@ func (s *SOC) metrics(w http.ResponseWriter, _ *http.Request, _ fate) {
 			fmt.Fprintf(&b, "soc_threats_processed_total{severity=%q,threat_type=%q} %d\n", severity, name, n)
 		}
 	}
+	writeRequestCounters(&b, s.book.answers())
+	writeMetrics(w, &b)
+}
+
+// writeRequestCounters writes how many requests were answered, in the form of
+// the instrument that both real systems use.
+func writeRequestCounters(b *bytes.Buffer, answers map[string]map[int]uint64) {
 	b.WriteString("# HELP http_requests_total Total number of requests by method, status and handler.\n" +
 		"# TYPE http_requests_total counter\n")
-	answers := s.book.answers()
 	for _, route := range sortedKeys(answers) {
 		groups := map[string]uint64{}
 		for status, n := range answers[route] {
@@ -273,9 +284,12 @@ func (s *SOC) metrics(w http.ResponseWriter, _ *http.Request, _ fate) {
 			handler = "none"
 		}
 		for _, group := range sortedKeys(groups) {
-			fmt.Fprintf(&b, "http_requests_total{handler=%q,method=%q,status=%q} %d\n", handler, method, group, groups[group])
+			fmt.Fprintf(b, "http_requests_total{handler=%q,method=%q,status=%q} %d\n", handler, method, group, groups[group])
 		}
 	}
+}
+
+func writeMetrics(w http.ResponseWriter, b *bytes.Buffer) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
 	w.WriteHeader(http.StatusOK)

@@ -105,12 +105,11 @@ type triggerFields struct {
 	detector                          bool
 }
 
-// readTriggerFields checks a body's form, naming all that is wrong with it.
-func readTriggerFields(contentType string, body []byte) (triggerFields, []invalid) {
-	f := triggerFields{detector: true}
+// readObject reads a body that has to be a JSON object.
+func readObject(contentType string, body []byte) (map[string]json.RawMessage, []invalid) {
 	trimmed := bytes.TrimSpace(body)
 	if len(trimmed) == 0 || bytes.Equal(trimmed, []byte("null")) {
-		return f, []invalid{{Type: "missing", Loc: []any{"body"}, Msg: "Field required"}}
+		return nil, []invalid{{Type: "missing", Loc: []any{"body"}, Msg: "Field required"}}
 	}
 	notAnObject := invalid{
 		Type: "model_attributes_type", Loc: []any{"body"},
@@ -118,21 +117,30 @@ func readTriggerFields(contentType string, body []byte) (triggerFields, []invali
 	}
 	if !isJSONType(contentType) { // then the body is a plain text to the real system
 		notAnObject.Input = string(body)
-		return f, []invalid{notAnObject}
+		return nil, []invalid{notAnObject}
 	}
 	var fields map[string]json.RawMessage // a struct would take "Scenario" for "scenario"
 	if err := json.Unmarshal(body, &fields); err != nil {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
-			return f, []invalid{{
+			return nil, []invalid{{
 				Type: "json_invalid", Loc: []any{"body", max(syntax.Offset-1, 0)}, Msg: "JSON decode error",
 				Input: struct{}{}, Ctx: map[string]any{"error": syntax.Error()},
 			}}
 		}
 		notAnObject.Input = json.RawMessage(trimmed)
-		return f, []invalid{notAnObject}
+		return nil, []invalid{notAnObject}
 	}
-	var faults []invalid
+	return fields, nil
+}
+
+// readTriggerFields checks a body's form, naming all that is wrong with it.
+func readTriggerFields(contentType string, body []byte) (triggerFields, []invalid) {
+	f := triggerFields{detector: true}
+	fields, faults := readObject(contentType, body)
+	if faults != nil {
+		return f, faults
+	}
 	for _, field := range []struct {
 		name string
 		to   *string

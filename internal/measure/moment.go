@@ -39,6 +39,9 @@ func RowsOf(steps []Step) (rows int, rowOf []int) {
 	return len(keys), rowOf
 }
 
+// Edges returns the least and the greatest microsecond of a bucket of h.
+func (h *Hist) Edges(b Bucket) (low, high int64) { return bucketRange(int(b.Index), h.bits()) }
+
 // Beyond tells how many of the values are certainly at or above a limit in
 // nanoseconds, and of how many the bucket does not tell, because it straddles
 // the limit. Inf is not counted.

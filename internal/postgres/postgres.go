@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -104,9 +105,17 @@ func ping(ctx context.Context, url string) error {
 	return conn.Close(ctx)
 }
 
-// oneLine puts an error's lines, one for each address that was tried, in one.
+// oneLine puts an error's lines, one for each way that was tried, in one, and
+// each only once.
 func oneLine(err error) error {
-	return fmt.Errorf("database: %s", strings.Join(strings.Fields(err.Error()), " "))
+	text := strings.Replace(err.Error(), "failed to connect to", "no connection as", 1)
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return fmt.Errorf("database: %s", strings.Join(lines, " "))
 }
 
 // Close ends a private server and removes its folder; one that was found by its

@@ -37,6 +37,7 @@ func Build(r Run) *Document {
 		SLOs:      slos(r.Judgement.Results),
 		Unreached: list(r.Unreached),
 		Users:     population(r),
+		Probes:    probes(r.Probes),
 	}
 	s := r.Snapshot
 	if s == nil || s.Layout == nil { // the run ended before its first request
@@ -50,6 +51,9 @@ func Build(r Run) *Document {
 	}
 	d.Fingerprint, d.Record = r.Fingerprint, record(s, r.Invalid)
 	d.Fingerprint.Load = list(r.Fingerprint.Load)
+	if r.Baseline != "" {
+		d.Baseline = &Baseline{Result: r.Baseline, Moves: []Move{}}
+	}
 	conceal := newMask(r.Spec.Secrets)
 	editStrings(d, false, conceal.text)
 	return d
@@ -129,6 +133,7 @@ func slos(results []slo.Result) []SLO {
 			Verdict: r.Verdict, Observed: r.ObservedText, Value: none,
 			Op: o.Op.String(), Limit: o.LimitText(), LimitValue: o.Limit, Unit: units[o.Unit],
 			Requests: r.N, Bad: r.Bad, Lost: r.Lost, Reason: r.Reason,
+			Line: r.Claim.Line, Col: r.Claim.Col,
 		}
 		if o.Text == "" {
 			out[i].Claim = o.String()

@@ -109,6 +109,11 @@ func (d *Document) consistent() error {
 			}
 		}
 	}
+	for i := range d.Probes {
+		if err := d.Probes[i].check(); err != nil {
+			return fmt.Errorf("probe %q: %w", d.Probes[i].Name, err)
+		}
+	}
 	for _, p := range d.Users.Personas {
 		if len(p.Active) != len(d.Users.At) {
 			return fmt.Errorf("users of %q: %d values beside %d moments", p.Persona, len(p.Active), len(d.Users.At))

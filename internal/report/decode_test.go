@@ -42,8 +42,12 @@ func TestSchemaAndDocumentHaveTheSameKeys(t *testing.T) {
 	if err := json.Unmarshal(schema.Result, &root); err != nil {
 		t.Fatal(err)
 	}
+	data, err := compared(t).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var document any
-	if err := json.Unmarshal(encoded(t, failing(t)), &document); err != nil {
+	if err := json.Unmarshal(data, &document); err != nil {
 		t.Fatal(err)
 	}
 	var compare func(path string, s map[string]any, v any)
@@ -117,7 +121,7 @@ func change(t *testing.T, data []byte, value any, path ...any) []byte {
 }
 
 func TestWhatIsNoResultIsRefusedWithItsPlace(t *testing.T) {
-	data := encoded(t, failing(t))
+	data, probed := encoded(t, failing(t)), encoded(t, watched(t))
 	for want, broken := range map[string][]byte{
 		"not a result: unexpected EOF":                                         data[:len(data)/2],
 		"not a result: EOF":                                                    nil,
@@ -134,6 +138,9 @@ func TestWhatIsNoResultIsRefusedWithItsPlace(t *testing.T) {
 		"bucket 7 out of order or range":                                       change(t, data, map[string]any{"digits": 3, "count": 3, "sum_ns": 0, "min_ns": 0, "max_ns": 0, "clamped": 0, "buckets": [][2]int{{7, 1}, {7, 2}}}, "lag", "histogram"),
 		`timeline of "": a column of 1 values beside 13 seconds`:               change(t, data, []int{1}, "timeline", 0, "requests"),
 		`users of "agent": 1 values beside 3 moments`:                          change(t, data, []int{1}, "users", "personas", 0, "active"),
+		`probe "stored": columns of 3 values and 3 reasons beside 1 moments`:   change(t, probed, []float64{1}, "probes", 0, "at"),
+		`probe "stored": columns of 1 values and 3 reasons beside 3 moments`:   change(t, probed, []float64{1}, "probes", 0, "value"),
+		`probe "stored": a reading at 2 comes after one at 3`:                  change(t, probed, []float64{1, 3, 2}, "probes", 0, "at"),
 		"cannot unmarshal number 99999999999999999999 into Go struct field":    bytes.Replace(data, []byte(`"requests":451`), []byte(`"requests":99999999999999999999`), 1),
 		"a result of version 2, and this runner reads version 1: use the runn": change(t, data, 2, "version"),
 	} {
@@ -175,23 +182,24 @@ func FuzzDecode(f *testing.F) {
 
 // checkStable renders a document, stores it, and expects the same renderings
 // of what was stored.
-func checkStable(t interface {
-	Helper()
-	Fatal(...any)
-	Fatalf(string, ...any)
-}, d *Document) {
+func checkStable(t fataler, d *Document) {
 	t.Helper()
-	render := func(d *Document) (out [4]string) {
+	render := func(d *Document) map[string]string {
 		var screen, narrow bytes.Buffer
-		verdict, err := d.Verdict().Encode()
-		if err := errors.Join(err, d.Text(&screen, TextOptions{}), d.Text(&narrow, TextOptions{Width: 1})); err != nil {
+		if err := errors.Join(d.Text(&screen, TextOptions{}), d.Text(&narrow, TextOptions{Width: 1})); err != nil {
 			t.Fatal(err)
 		}
-		return [4]string{screen.String(), narrow.String(), string(d.Markdown()), string(verdict)}
+		out := map[string]string{"the screen": screen.String(), "a narrow screen": narrow.String(), "annotations": d.Annotations()}
+		for _, r := range renderings {
+			out[r.name] = string(bytesOf(t, d, r.name))
+		}
+		return out
 	}
 	before := render(d)
-	if strings.ContainsRune(before[0], '\x1b') {
-		t.Fatalf("an escape in %q", before[0])
+	for name, text := range before {
+		if strings.ContainsRune(text, '\x1b') {
+			t.Fatalf("an escape in %s: %q", name, text)
+		}
 	}
 	data, err := d.Encode()
 	if err != nil {

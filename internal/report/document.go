@@ -51,11 +51,13 @@ type Document struct {
 	Failures   []Failure  `json:"failures"`  // most frequent first
 	Timeline   []Series   `json:"timeline"`  // all rows but set-up first, then each row
 	Users      Population `json:"users"`
+	Probes     []Probe    `json:"probes"`
 
 	Data        *Data       `json:"data"` // null: no database was prepared
 	Fingerprint Fingerprint `json:"fingerprint"`
 	Record      Record      `json:"record"`
-	Regated     *Regated    `json:"regated"` // null: judged by the promises that it was run with
+	Regated     *Regated    `json:"regated"`  // null: judged by the promises that it was run with
+	Baseline    *Baseline   `json:"baseline"` // null: beside no other run
 }
 
 // Words of closed sets have types of their own: a secret that happens to read
@@ -105,6 +107,8 @@ type SLO struct {
 	Bad        uint64      `json:"bad"`      // of them on the wrong side
 	Lost       uint64      `json:"lost"`     // samples that nobody knows
 	Reason     string      `json:"reason"`
+	Line       int         `json:"line"` // with Col where it is written in the spec; 0: nowhere
+	Col        int         `json:"col"`
 }
 
 // Row is what the requests of one name and method did, over the whole run.

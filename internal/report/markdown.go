@@ -29,8 +29,10 @@ func (d *Document) Markdown() []byte {
 	}
 	p.reasons(d)
 	p.promises(d)
+	p.baseline(d)
 	p.requests(d)
 	p.failures(d)
+	p.probes(d)
 	p.run(d)
 	return p.Bytes()
 }

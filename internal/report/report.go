@@ -18,6 +18,7 @@ type Run struct {
 	Judgement slo.Judgement
 	Spans     []Span
 	Users     []Users
+	Probes    []measure.Readings
 	Unreached []string           // rows that sent nothing
 	Broke     map[string]float64 // by steps stage: the level that did not hold
 	Overrides []string           // what the command line changed, as it would be typed
@@ -33,6 +34,7 @@ type Run struct {
 	Fingerprint Fingerprint
 	Invalid     []string // why the run may not be judged at all
 	Data        *Data    // nil: no database was prepared
+	Baseline    string   // the stored run that it is compared with, as named; "" for none
 }
 
 // Span is a stretch of the run on which one phase held, in seconds since its start.

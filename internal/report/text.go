@@ -40,6 +40,7 @@ func (d *Document) Text(w io.Writer, o TextOptions) error {
 	s.requests(d)
 	s.clocks(d)
 	s.failures(d)
+	s.probes(d)
 	s.promises(d)
 	s.small(d)
 	s.verdict(d)

@@ -15,29 +15,31 @@ const minFree = 16 << 20
 
 // Prepare makes the folder that a result will be written to, and finds out
 // before the run, and not after it, that it cannot be.
-func Prepare(dir string) error {
+func Prepare(dir string) error { return prepare(dir, "--out") }
+
+func prepare(dir, flag string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("the result folder %s cannot be made: %w: choose another with --out", dir, cause(err))
+		return fmt.Errorf("the result folder %s cannot be made: %w: choose another with %s", dir, cause(err), flag)
 	}
 	f, err := os.CreateTemp(dir, temporary)
 	if err != nil {
-		return fmt.Errorf("the result folder %s cannot be written: %w: choose another with --out", dir, cause(err))
+		return fmt.Errorf("the result folder %s cannot be written: %w: choose another with %s", dir, cause(err), flag)
 	}
 	err = errors.Join(f.Close(), os.Remove(f.Name()))
 	if err != nil {
-		return fmt.Errorf("the result folder %s cannot be written: %w: choose another with --out", dir, cause(err))
+		return fmt.Errorf("the result folder %s cannot be written: %w: choose another with %s", dir, cause(err), flag)
 	}
 	free, known, err := freeSpace(dir)
 	if err != nil {
-		return fmt.Errorf("the free space of the result folder %s is unknown: %w: choose another with --out", dir, cause(err))
+		return fmt.Errorf("the free space of the result folder %s is unknown: %w: choose another with %s", dir, cause(err), flag)
 	}
 	if known && free < minFree {
-		return fmt.Errorf("the result folder %s has %d KiB free and a result needs %d: make room, or choose another with --out", dir, free>>10, minFree>>10)
+		return fmt.Errorf("the result folder %s has %d KiB free and a result needs %d: make room, or choose another with %s", dir, free>>10, minFree>>10, flag)
 	}
 	return nil
 }
 
-// Write stores the report in a folder: result.json, summary.md, and last
+// Write stores the report in a folder: result.json, all renderings, and last
 // verdict.json. A file under its final name is always whole. When anything
 // goes wrong an older report in the folder stays as it was, and the error says
 // what to do.
@@ -79,18 +81,18 @@ func (osDisk) SyncDir(dir string) error {
 }
 
 func write(on disk, dir string, d *Document) error {
-	verdict, err := d.Verdict().Encode()
-	if err != nil {
-		return fmt.Errorf("verdict.json: %w", err)
-	}
+	return store(on, dir, "choose another with --out", append([]content{{name: "result.json", write: d.stream}}, rendered(d)...))
+}
+
+// Render writes all files of a result folder but result.json, which is what d
+// was read from, with the guarantees of Write.
+func Render(dir string, d *Document) error { return store(osDisk{}, dir, "try again", rendered(d)) }
+
+// store puts files into a folder, all or none. The error ends with what else to do.
+func store(on disk, dir, remedy string, files []content) error {
 	r := replacement{disk: on, dir: dir}
-	err = r.replace([]content{
-		{name: "result.json", write: d.stream},
-		{name: "summary.md", write: whole(d.Markdown())},
-		{name: "verdict.json", write: whole(verdict)},
-	})
-	if err != nil {
-		return fmt.Errorf("the report is not stored in %s: %w: see that the folder can be written and has room, or choose another with --out", dir, err)
+	if err := r.replace(files); err != nil {
+		return fmt.Errorf("the report is not stored in %s: %w: see that the folder can be written and has room, or %s", dir, err, remedy)
 	}
 	return nil
 }
@@ -103,14 +105,6 @@ type content struct {
 	fresh string // temporary name, "" once renamed
 	old   string // second name of the predecessor, "" if there was none
 	moved bool   // the final name holds the fresh bytes
-}
-
-// whole writes bytes that are there already.
-func whole(data []byte) func(io.Writer) error {
-	return func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	}
 }
 
 // replacement puts files in the place of others, all or none. All bytes are on

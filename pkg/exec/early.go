@@ -60,6 +60,9 @@ func (c *conductor) decided(stage string, start int64, look slo.Look) bool {
 				e.Observed = slices.Min(e.Gauge)
 			}
 		}
+		if claim.Objective.Metric.Kind == slo.Probe && c.readings != nil {
+			e.Gauge, e.Unread = readingsOf(claim.Objective.Metric.Name, c.readings(c.zero)).Within(start, c.now())
+		}
 		claims, evidence = append(claims, claim), append(evidence, e)
 	}
 	options := slo.Options{Confidence: look.Confidence, Off: c.plan.Spec.Confidence.Off}

@@ -340,6 +340,9 @@ func (p *Plan) claims(steps []measure.Step) []slo.Claim {
 	var out []slo.Claim
 	for _, o := range p.Spec.SLOs {
 		claim := slo.Claim{Objective: o.Objective, Advisory: o.Advisory, Abort: o.Abort, Setup: p.Spec.OnSetup(o.Objective)}
+		if o.Pos.File == p.Spec.File {
+			claim.Line, claim.Col = o.Pos.Line, o.Pos.Col
+		}
 		if p.Spec.WholeRun(o.Objective) {
 			out = append(out, claim)
 			continue

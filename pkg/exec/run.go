@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -28,6 +29,10 @@ type RunOptions struct {
 	RunID string
 	// Progress is called once a second from the goroutine that called Run; nil: never.
 	Progress func(Progress)
+	// Readings returns what the spec's probes have answered since the run
+	// started at the given moment; nil: nobody reads them. Holds that end when
+	// everything is decided ask for it.
+	Readings func(started time.Time) []measure.Readings
 
 	// Driver is what carries the load: "loop" (epoll, HTTP/1.1 in clear text, on
 	// Linux), "conn" (every protocol, every system), or "" for the loop wherever
@@ -76,6 +81,9 @@ type Result struct {
 	Snapshot *measure.Snapshot
 	Spans    []Span
 	Gauges   []Gauge
+	// Readings are those of the spec's probes. Run makes none: whoever calls it
+	// does, beside it, and fills them in before Claims is asked.
+	Readings []measure.Readings
 	Health   []measure.Health // of the generator itself, second by second
 	// Broke is where a steps stage ended by its `until`, by stage name: the level that did not hold.
 	Broke map[string]float64
@@ -122,7 +130,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	// times as often costs little, and what large answers leave is soon gone.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
 
-	c := &conductor{plan: p, zero: time.Now(), shared: newShared(p), planned: p.length(), progress: o.Progress, pulse: newPulse(), broke: map[string]float64{}, looks: map[string]float64{}}
+	c := &conductor{plan: p, zero: time.Now(), shared: newShared(p), planned: p.length(), progress: o.Progress, readings: o.Readings, pulse: newPulse(), broke: map[string]float64{}, looks: map[string]float64{}}
 	for i := range n {
 		cast := newCast(p, &c.line, i, n, o.RunID, c.zero.UnixNano())
 		cast.shared = c.shared
@@ -207,6 +215,7 @@ type conductor struct {
 	casts    []*cast
 	drivers  []driver
 	progress func(Progress)
+	readings func(time.Time) []measure.Readings
 	tick     int64
 	gauges   []Gauge
 	pulse    *pulse
@@ -571,6 +580,7 @@ func (c *conductor) once(ctx context.Context, task int32, limit int64) bool {
 func (r *Result) Claims() (claims []slo.Claim, evidence []slo.Evidence) {
 	for i, claim := range r.Snapshot.Layout.Claims {
 		e := r.Snapshot.Evidence(i, r.scopeSeconds(i), r.gauge(i))
+		r.probed(i, &e)
 		if claim.Guard && r.excused(claim, e) {
 			continue
 		}
@@ -587,8 +597,8 @@ func (r *Result) Invalid() []string {
 	tightest := 0.0
 	for _, o := range r.Plan.Spec.SLOs {
 		k := o.Objective
-		if k.Unit != slo.Seconds || o.Advisory {
-			continue
+		if k.Unit != slo.Seconds || o.Advisory || k.Metric.Kind == slo.Probe || k.Metric.Kind == slo.Delta {
+			continue // a probe reads another clock than ours
 		}
 		if tightest == 0 || k.Limit < tightest {
 			tightest = k.Limit
@@ -706,6 +716,36 @@ func (r *Result) gauge(i int) []float64 {
 		}
 	}
 	return out
+}
+
+// probed fills in what probes say about claim i: each reading that was asked
+// for in its scope, or by how much they rose over the run.
+func (r *Result) probed(i int, e *slo.Evidence) {
+	o := r.Snapshot.Layout.Claims[i].Objective
+	if o.Metric.Kind == slo.Probe {
+		readings := readingsOf(o.Metric.Name, r.Readings)
+		for _, s := range r.scope(i) {
+			values, why := readings.Within(s.Start, s.End)
+			e.Gauge = append(e.Gauge, values...)
+			e.Unread = cmp.Or(e.Unread, why)
+		}
+	}
+	if o.Metric.Kind == slo.Delta {
+		e.Left = readingsOf(o.Metric.Name, r.Readings).Delta(int64(r.Elapsed))
+	}
+	if o.Right.Metric.Kind == slo.Delta {
+		e.Right = readingsOf(o.Right.Metric.Name, r.Readings).Delta(int64(r.Elapsed))
+	}
+}
+
+// readingsOf returns those of one probe, none if it was not read.
+func readingsOf(probe string, all []measure.Readings) *measure.Readings {
+	for i := range all {
+		if all[i].Probe == probe {
+			return &all[i]
+		}
+	}
+	return &measure.Readings{Probe: probe}
 }
 
 // gaugeGap is from how long a silence users are unknown: 2 s, twice the

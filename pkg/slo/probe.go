@@ -79,11 +79,17 @@ func judgeProbe(c Claim, ev Evidence, _ Options) Result {
 		}
 	}
 	all := len(ev.Gauge)
+	because := ""
+	if ev.Unread != "" {
+		because = ", for one: " + ev.Unread
+	}
 	switch {
+	case all == 0:
+		return unjudged(c, ev, "no reading of the probe fell into the scope")
 	case unread == all:
-		return unjudged(c, ev, "the probe never answered")
+		return unjudged(c, ev, "the probe never answered"+because)
 	case broken == 0 && unread > 0:
-		return unjudged(c, ev, fmt.Sprintf("the probe did not answer in %d of %d readings", unread, all))
+		return unjudged(c, ev, fmt.Sprintf("the probe did not answer in %d of %d readings%s", unread, all, because))
 	}
 	r := Result{Claim: c, Verdict: passIf(broken == 0)}
 	text := beside(exact(worst), limit, o.Unit)

@@ -150,6 +150,8 @@ func judgeRelation(c Claim, ev Evidence, _ Options) Result {
 // missing returns why a total is not known, or "".
 func (t Total) missing(of MetricRef) string {
 	switch {
+	case of.Metric.Kind == Delta && t.Why != "":
+		return t.Why
 	case of.Metric.Kind == Delta && t.N < 2:
 		return fmt.Sprintf("%v was not read before and after the run", of)
 	case t.N == 0 && of.Metric.Kind == Dropped:

@@ -99,7 +99,7 @@ func TestAProbeMustHoldAtEachReading(t *testing.T) {
 		"one did not answer":     {"pg_connections < 80", []float64{10, nan, 5}, NoData, nan, "pg_connections: the probe did not answer in 1 of 3 readings: no data"},
 		"one broke beside it":    {"pg_connections < 80", []float64{90, nan, 5}, Fail, 90, "pg_connections 90, the worst of 3 readings, 1 broken: fail"},
 		"none answered":          {"pg_connections < 80", []float64{nan, nan}, NoData, nan, "pg_connections: the probe never answered: no data"},
-		"it was not asked":       {"pg_connections < 80", nil, NoData, nan, "pg_connections: the probe never answered: no data"},
+		"it was not asked":       {"pg_connections < 80", nil, NoData, nan, "pg_connections: no reading of the probe fell into the scope: no data"},
 		"below nothing":          {"heap >= 0", []float64{-1, 5}, Fail, -1, "heap -1, the worst of 2 readings, 1 broken: fail"},
 		"a limit of no decimals": {"heap >= 1000/m", []float64{17}, Pass, 17, "heap 17/s, the only reading: pass"},
 	} {

@@ -151,6 +151,9 @@ type Claim struct {
 	Abort bool
 	// Advisory claims are shown and never decide.
 	Advisory bool
+	// Line and Col are where the objective is written in its spec, from 1; 0 for
+	// a guard, and for what stands elsewhere.
+	Line, Col int
 }
 
 // Slot is what one second of a claim's scope counted. Slots of shards and of
@@ -198,6 +201,8 @@ type Evidence struct {
 	// Gauge is the metric sampled each second (Users), or a probe at each of its
 	// readings, NaN for one that failed; it is judged instead of Slots.
 	Gauge []float64
+	// Unread says why the first reading of a probe that failed has no value.
+	Unread string
 	// Left and Right are the two sides of a relation; a delta() that is compared
 	// with a number has the left one alone.
 	Left, Right Total
@@ -218,6 +223,7 @@ type Total struct {
 	Value float64 // in the base unit, without the lost samples
 	N     uint64  // what it rests on: requests in scope, for Dropped arrivals, for Delta readings of the probe
 	Lost  uint64  // samples that may belong to it or not
+	Why   string  // of a Delta, there is no value: "probe alerts was not read before the load"
 }
 
 // Baseline is the value of a claim's metric in a stored result, in the unit of

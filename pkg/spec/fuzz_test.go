@@ -2,12 +2,15 @@ package spec
 
 import (
 	"cmp"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"tollgate/internal/expr"
 )
 
 func FuzzParse(f *testing.F) {
@@ -71,6 +74,89 @@ func FuzzParse(f *testing.F) {
 		}
 		if _, faults := s.With(Override{}); faults != nil {
 			t.Fatal(faults)
+		}
+		checkSeed(t, s)
+	})
+}
+
+// checkSeed makes the first row of each table. That a row cannot be made is an
+// error, and no panic.
+func checkSeed(t *testing.T, s *Spec) {
+	for _, p := range s.Probes {
+		if from := []string{p.SQL, p.Query, p.Scrape}; len(strings.Join(from, "")) == 0 || p.Every < time.Second {
+			t.Fatalf("%+v", p)
+		}
+	}
+	if s.Seed == nil {
+		return
+	}
+	_ = s.Seed.Where()
+	for i, entry := range s.Seed.Tables {
+		if entry.Table == "" || entry.Count < 1 || len(entry.Columns) == 0 {
+			t.Fatalf("%+v", entry)
+		}
+		for _, c := range entry.Columns {
+			ctx := &expr.Ctx{Key: RowKey(1, i, 1), Row: 1, Rows: dull{len(s.Seed.Tables[:i])}}
+			if len(c.Value.Slots()) > 0 {
+				t.Fatalf("%s of %s reads values of a user", c.Name, entry.Table)
+			}
+			if !c.JSON {
+				_, _ = c.Value.Value(ctx)
+			} else if b, err := c.Value.Append(nil, ctx); err == nil && !json.Valid(b) {
+				t.Fatalf("%s of %s is %q", c.Name, entry.Table, b)
+			}
+		}
+	}
+	for _, c := range s.Seed.Clean {
+		if c.Table == "" || len(c.Where) == 0 {
+			t.Fatalf("%+v empties a table", c)
+		}
+		for _, w := range c.Where {
+			is := 0
+			for _, set := range []bool{w.Eq != nil, w.In != nil, w.Like != "", w.InRows, w.SinceRun} {
+				if set {
+					is++
+				}
+			}
+			if is != 1 || w.Column == "" || strings.Trim(w.Like, "%_") == "" && w.Like != "" || w.InRows && w.InTable >= len(s.Seed.Tables) {
+				t.Fatalf("%+v is no condition", w)
+			}
+		}
+	}
+}
+
+// dull answers what rows ask of the tables before them, of which there are so many.
+type dull struct{ tables int }
+
+func (d dull) Column(table, _ int, n int64) (expr.Value, error) {
+	if table >= d.tables || n < 1 {
+		panic("a row refers to one that is not made yet")
+	}
+	return expr.Integer(n), nil
+}
+func (dull) Lookup(string, string, expr.Value, string) (expr.Value, error) { return expr.Value{}, nil }
+func (dull) Bcrypt(string, int) (string, error)                            { return "$2b$", nil }
+
+func FuzzDSN(f *testing.F) {
+	for _, seed := range []string{
+		"postgres://app:hunter2@db.test:5433/shop?sslmode=require", "postgres:///a?host=/run&password=x", "host=a password='it\\'s' dbname = b", "postgres://a:b@h1:1,h2:2/x",
+		"password=", "password='", "=", "a=\\", "postgres://:%zz@/", "postgresql://?&;", "mysql://a:b@c", "dbname=x  ", "password=''", "p assword=1",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, dsn string) {
+		where, secrets, why := parseDSN(dsn)
+		if why != "" {
+			if where != "" || secrets != nil || len(dsn) > 12 && strings.Contains(why, dsn) {
+				t.Fatalf("%q, %q, %q", where, secrets, why)
+			}
+			return
+		}
+		if !strings.HasPrefix(where, "postgres://") || slices.Contains(secrets, "") {
+			t.Fatalf("%q, %q", where, secrets)
+		}
+		if len(secrets) > 0 && !slices.Contains(secrets, dsn) {
+			t.Fatalf("the whole of %q is no secret", dsn)
 		}
 	})
 }
