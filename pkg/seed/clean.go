@@ -296,6 +296,7 @@ func (c *cleaning) circular(group []*target) bool {
 // through one that would reach into these rows.
 func (c *cleaning) blocked(ctx context.Context) error {
 	var why []string
+	var example string // of a condition that would cover such rows
 	for i := range c.foreign {
 		k := &c.foreign[i]
 		t := c.byOID(k.Refers)
@@ -334,6 +335,9 @@ func (c *cleaning) blocked(ctx context.Context) error {
 			return err
 		}
 		if n > 0 {
+			if example == "" && len(t.entries) > 0 {
+				example = fmt.Sprintf(", such as {table: %s, where: {%s: {in: %s.%s}}}", shownName(k.TableName), k.Columns[0], c.m.Entries[t.entries[0]].As, k.To[0])
+			}
 			why = append(why, fmt.Sprintf("%d rows of %s refer to rows of %s by %s (constraint %s)", n, shownName(k.TableName), shownName(k.RefersName), strings.Join(k.Columns, ", "), k.Name))
 		}
 	}
@@ -341,7 +345,7 @@ func (c *cleaning) blocked(ctx context.Context) error {
 		return nil
 	}
 	return c.d.failf(ErrUnclean, nil,
-		"nothing of it was deleted; if these rows are the load's, say so under seed.clean, for example {table: T, where: {COLUMN: {in: TABLE.COLUMN}}}, or delete them, and type runner clean SPEC",
+		"no row was deleted: if these are the load's, put a condition for them under seed.clean"+example+", for the runs to come; delete them by hand now, and type runner clean SPEC",
 		"%s: rows of run %s are in use: %s", c.d.at.where, c.run, strings.Join(why, "; "))
 }
 
