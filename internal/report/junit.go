@@ -194,9 +194,11 @@ func distinct(used map[string]bool, name string) string {
 }
 
 // token is text as XML Schema's type of that name takes it: no blank at an end
-// and no two in a row, and never empty.
+// and no two in a row, and never empty. The two characters that XML has not are
+// replaced here and not where it is written, or two names could become one.
 func token(s string) string {
-	s = strings.Join(strings.Fields(clean(s)), " ")
+	s = strings.NewReplacer("\ufffe", "\ufffd", "\uffff", "\ufffd").Replace(clean(s))
+	s = strings.Join(strings.Fields(s), " ")
 	if s == "" {
 		return "-"
 	}

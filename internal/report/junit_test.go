@@ -217,6 +217,17 @@ func TestJUnitTellsBreachFromDoubt(t *testing.T) {
 	}
 }
 
+func TestCasesOfJUnitHaveNamesOfTheirOwn(t *testing.T) {
+	d := &Document{SLOs: []SLO{{Claim: "\ufffe"}, {Claim: "\xff"}, {Claim: "\uffff"}, {Claim: "a  b"}, {Claim: "a b"}, {Claim: "a b (2)"}}}
+	names := map[string]bool{}
+	for _, c := range junitOf(t, d).Suites[0].Cases {
+		names[c.Name] = true
+	}
+	if len(names) != len(d.SLOs) {
+		t.Errorf("%d names of %d promises: %v", len(names), len(d.SLOs), names)
+	}
+}
+
 func TestJUnitIsGreenExactlyWhenTheExitCodeIsZero(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"]]>", "<a>", "&amp;", "\x00", "\ufffe", "\xff", "  ", "a\nb", "\u2028"}))
