@@ -37,6 +37,25 @@ func Prepare(dir string) error {
 	return nil
 }
 
+// CreateJournal makes the journal of a run in its folder, with its first bytes
+// on the disk, ready for more.
+func CreateJournal(dir string, head []byte) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, JournalName), os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o644)
+	if err == nil {
+		if _, err = f.Write(head); err == nil {
+			err = errors.Join(f.Sync(), osDisk{}.SyncDir(dir))
+		}
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the journal %s cannot be written: %w: see that the folder can be written and has room, or choose another with --out", filepath.Join(dir, JournalName), cause(err))
+	}
+	return f, nil
+}
+
 // Write stores the report in a folder: result.json, summary.md, and last
 // verdict.json. A file under its final name is always whole. When anything
 // goes wrong an older report in the folder stays as it was, and the error says
