@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -62,7 +64,7 @@ func (a *app) guard(f func() code) (c code) {
 // end tells why a command did not do what it was for, and returns its code.
 func (a *app) end(err error) code {
 	if err == nil {
-		err = a.undelivered()
+		err = cmp.Or(a.undelivered(), a.unsaid())
 	}
 	if err == nil {
 		return pass
@@ -89,6 +91,16 @@ func (a *app) undelivered() error {
 		return nil
 	}
 	return &fault{exit: state{notStored: []string{fmt.Sprintf("the results could not be printed: %v", err)}}.exit()}
+}
+
+// unsaid returns the fault of a log on a disk that has failed. A reader of stderr
+// who has gone away is none.
+func (a *app) unsaid() error {
+	err := a.err.failed()
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EDQUOT) {
+		return nil
+	}
+	return &fault{exit: state{notStored: []string{fmt.Sprintf("what was to be said on stderr could not be written: %v", err)}}.exit()}
 }
 
 // root assembles the commands.
