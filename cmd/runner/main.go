@@ -130,7 +130,7 @@ ends with an exit code that a pipeline can rely on: see runner help exit-codes.`
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(flagFault)
-	root.AddCommand(a.runCommand(), a.checkCommand(), a.planCommand(), a.seedCommand(), a.cleanCommand(), a.reportCommand(), a.regateCommand(), a.compareCommand(), a.demoCommand(),
+	root.AddCommand(a.runCommand(), a.checkCommand(), a.planCommand(), a.seedCommand(), a.cleanCommand(), a.reportCommand(), a.regateCommand(), a.compareCommand(), a.attestCommand(), a.verifyCommand(), a.demoCommand(),
 		a.schemaCommand(), a.versionCommand(), a.completionCommand(), exitCodesTopic())
 	root.SetHelpCommand(a.helpCommand(root))
 	return root

@@ -69,9 +69,64 @@ func again(d *report.Document, leaveOut func(slo.Claim, slo.Evidence) bool) (j r
 		j.Claims, j.Evidence = append(j.Claims, c), append(j.Evidence, ev)
 	}
 	j.Judgement = slo.Judge(j.Claims, j.Evidence, j.Options)
-	decides := func(c slo.Claim) bool { return !c.Guard && !c.Advisory }
-	if j.Judgement.Overall == slo.OverallPass && !slices.ContainsFunc(j.Claims, decides) {
+	decides := func(r slo.Result) bool { return !r.Claim.Guard && !r.Claim.Advisory }
+	if j.Judgement.Overall == slo.OverallPass && !slices.ContainsFunc(j.Judgement.Results, decides) {
 		j.Judgement.Overall = slo.OverallNone // nothing was promised
 	}
 	return j, untold, nil
+}
+
+// Contradictions judges a stored run again and says where its verdict is not the
+// one that its own counts lead to. What the counts do not tell is listed apart:
+// it was not judged again.
+func Contradictions(d *report.Document) (against, untold []string) {
+	j, missing, err := Again(d)
+	if err != nil {
+		return []string{fmt.Sprintf("it cannot be judged again: %v", err)}, nil
+	}
+	add := func(format string, args ...any) { against = append(against, fmt.Sprintf(format, args...)) }
+	for i := range d.SLOs {
+		was, now := &d.SLOs[i], &j.Judgement.Results[i]
+		name := was.Claim
+		if was.Stage != "" {
+			name += " on " + was.Stage
+		}
+		if !sameClaim(was, &now.Claim) {
+			add("%s was judged as %s", name, d.Record.Claims[i].SLO)
+			continue
+		}
+		switch why, not := missing[i]; {
+		case not:
+			untold = append(untold, fmt.Sprintf("%s: %s", name, why))
+		case was.Verdict != now.Verdict:
+			add("%s is %s, and its counters say %s", name, was.Verdict, now.Verdict)
+		case was.Requests != now.N || was.Bad != now.Bad || was.Lost != now.Lost:
+			add("%s: %d of %d requests, %d lost; its counters say %d of %d, %d lost", name, was.Bad, was.Requests, was.Lost, now.Bad, now.N, now.Lost)
+		}
+	}
+	const passed, breached, unproven = 0, 3, 4
+	again := report.OverallOf(j.Judgement.Overall, d.ExitCode, d.Complete)
+	// A run that was given up fails for what could no longer be kept.
+	givenUp := !d.Complete && d.Overall == slo.OverallFail
+	switch {
+	case d.Overall == slo.OverallPass && (d.ExitCode != passed || !d.Complete || len(d.Record.Invalid) > 0):
+		add("the verdict is a pass, of a run that cannot pass: exit code %d, complete %v, %d reasons not to judge it", d.ExitCode, d.Complete, len(d.Record.Invalid))
+	case len(untold) > 0 && again == slo.OverallInconclusive, d.Overall == again, givenUp && again != slo.OverallFail:
+	default:
+		add("the verdict is %s, and its counters say %s", d.Overall, again)
+	}
+	if (d.ExitCode == passed) != (d.Overall == slo.OverallPass) || d.ExitCode == breached && d.Overall != slo.OverallFail ||
+		d.ExitCode == unproven && (d.Overall == slo.OverallPass || d.Overall == slo.OverallFail) {
+		add("the exit code is %d, beside the verdict %s", d.ExitCode, d.Overall)
+	}
+	return against, untold
+}
+
+// sameClaim tells whether a claim as it is shown is the one that was judged.
+func sameClaim(shown *report.SLO, c *slo.Claim) bool {
+	o := &c.Objective
+	written, err := slo.Parse(shown.Claim) // a guard was never written
+	return (shown.Guard || err == nil && written.String() == o.String()) &&
+		shown.Stage == c.Stage && shown.Guard == c.Guard && shown.Advisory == c.Advisory &&
+		shown.Metric == o.Metric.String() && shown.Selector == o.Selector.String() && shown.Op == o.Op.String() && shown.Limit == o.LimitText()
 }

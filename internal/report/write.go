@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -98,20 +99,50 @@ func (osDisk) SyncDir(dir string) error {
 }
 
 func write(on disk, dir string, d *Document) error {
-	verdict, err := d.Verdict().Encode()
-	if err != nil {
-		return fmt.Errorf("verdict.json: %w", err)
-	}
 	r := replacement{disk: on, dir: dir}
-	err = r.replace([]content{
-		{name: "result.json", write: d.stream},
-		{name: "summary.md", write: whole(d.Markdown())},
-		{name: "verdict.json", write: whole(verdict)},
-	})
+	err := r.replace(d.contents())
 	if err != nil {
 		return fmt.Errorf("the report is not stored in %s: %w: see that the folder can be written and has room, or choose another with --out", dir, err)
 	}
 	return nil
+}
+
+// Store writes one more file into the folder of a report, whole or not at all.
+func Store(dir, name string, data []byte) error {
+	r := replacement{disk: osDisk{}, dir: dir}
+	if err := r.replace([]content{{name: name, write: whole(data)}}); err != nil {
+		return fmt.Errorf("%s is not stored in %s: %w: see that the folder can be written and has room", name, dir, err)
+	}
+	return nil
+}
+
+// contents are the files of a report, in the order in which they appear.
+func (d *Document) contents() []content {
+	return []content{
+		{name: "result.json", write: d.stream},
+		{name: "summary.md", write: func(w io.Writer) error { return whole(d.Markdown())(w) }},
+		{name: "verdict.json", write: func(w io.Writer) error {
+			verdict, err := d.Verdict().Encode()
+			if err != nil {
+				return err
+			}
+			return whole(verdict)(w)
+		}},
+	}
+}
+
+// Render returns the files of a report by their names, byte for byte as Write
+// stores them.
+func Render(d *Document) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for _, c := range d.contents() {
+		var b bytes.Buffer
+		if err := c.write(&b); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+		out[c.name] = b.Bytes()
+	}
+	return out, nil
 }
 
 // content is a file of a report: its final name, and where its bytes and those
