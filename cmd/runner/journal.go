@@ -152,17 +152,29 @@ func storedRun(dir string) (string, error) {
 func (e *ending) store(dir string, doc *report.Document) error {
 	if len(e.state.notStored) > 0 {
 		if _, err := os.Lstat(filepath.Join(dir, "verdict.json")); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s keeps its older report", dir)
+			return fmt.Errorf("%s keeps its older report%s", dir, e.rescue(dir))
 		}
 	}
 	if err := report.Write(dir, doc); err != nil {
-		if e.journal != nil && e.journal.err == nil {
-			return fmt.Errorf("%w; what was measured is in %s: runner report --recover %s", err, e.journal.path, dir)
-		}
-		return err
+		return fmt.Errorf("%w%s", err, e.rescue(dir))
 	}
 	if e.journal != nil {
 		_ = os.Remove(e.journal.path) // one that stays is told apart by its run
 	}
 	return nil
+}
+
+// rescue says where what was measured is left, if it is.
+func (e *ending) rescue(dir string) string {
+	if e.journal == nil {
+		return ""
+	}
+	until := ""
+	if e.journal.err != nil {
+		until = " until its journal broke"
+	}
+	if _, err := os.Lstat(e.journal.path); err != nil {
+		return ""
+	}
+	return fmt.Sprintf("; what was measured%s is not lost: runner report --recover %s makes its report", until, dir)
 }
