@@ -42,7 +42,7 @@ type Statement struct {
 // TestResult is the predicate test-result v0.1.
 type TestResult struct {
 	Result string `json:"result"` // PASSED for a pass, FAILED for everything else
-	// Configuration is the spec, and each file of the result.
+	// Configuration is the spec, the rows that were seeded, and each file of the result.
 	Configuration []Resource `json:"configuration"`
 	URL           string     `json:"url,omitempty"`
 	PassedTests   []string   `json:"passedTests"`
@@ -62,6 +62,7 @@ type Resource struct {
 const (
 	role     = "tollgate"
 	roleSpec = "spec"
+	roleSeed = "seed"
 	roleFile = "file"
 )
 
@@ -95,6 +96,9 @@ func About(d *report.Document, files map[string][]byte, subjects []Subject, url 
 	}
 	for _, of := range specs {
 		p.Configuration = append(p.Configuration, resource(of.File, strings.TrimPrefix(of.Digest, "sha256:"), roleSpec))
+	}
+	if d.Data != nil && d.Data.Digest != "" {
+		p.Configuration = append(p.Configuration, resource(d.Data.Where, strings.TrimPrefix(d.Data.Digest, "sha256:"), roleSeed))
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		p.Configuration = append(p.Configuration, resource(name, Digest(files[name]), roleFile))

@@ -91,7 +91,7 @@ func Contradictions(d *report.Document) (against, untold []string) {
 		if was.Stage != "" {
 			name += " on " + was.Stage
 		}
-		if !sameClaim(was, &now.Claim) {
+		if !sameClaim(was, &now.Claim, d.ProbeNames()) {
 			add("%s was judged as %s", name, d.Record.Claims[i].SLO)
 			continue
 		}
@@ -123,9 +123,9 @@ func Contradictions(d *report.Document) (against, untold []string) {
 }
 
 // sameClaim tells whether a claim as it is shown is the one that was judged.
-func sameClaim(shown *report.SLO, c *slo.Claim) bool {
+func sameClaim(shown *report.SLO, c *slo.Claim, names slo.Names) bool {
 	o := &c.Objective
-	written, err := slo.Parse(shown.Claim) // a guard was never written
+	written, err := slo.ParseWith(shown.Claim, names) // a guard was never written
 	return (shown.Guard || err == nil && written.String() == o.String()) &&
 		shown.Stage == c.Stage && shown.Guard == c.Guard && shown.Advisory == c.Advisory &&
 		shown.Metric == o.Metric.String() && shown.Selector == o.Selector.String() && shown.Op == o.Op.String() && shown.Limit == o.LimitText()
