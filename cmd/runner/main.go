@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -63,7 +65,7 @@ func (a *app) guard(f func() code) (c code) {
 // end tells why a command did not do what it was for, and returns its code.
 func (a *app) end(err error) code {
 	if err == nil {
-		err = a.undelivered()
+		err = cmp.Or(a.undelivered(), a.unsaid())
 	}
 	if err == nil {
 		return pass
@@ -90,6 +92,16 @@ func (a *app) undelivered() error {
 		return nil
 	}
 	return &fault{exit: state{notStored: []string{fmt.Sprintf("the results could not be printed: %v", err)}}.exit()}
+}
+
+// unsaid returns the fault of a log on a disk that has failed. A reader of stderr
+// who has gone away is none.
+func (a *app) unsaid() error {
+	err := a.err.failed()
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EDQUOT) {
+		return nil
+	}
+	return &fault{exit: state{notStored: []string{fmt.Sprintf("what was to be said on stderr could not be written: %v", err)}}.exit()}
 }
 
 // root assembles the commands.
@@ -119,7 +131,7 @@ ends with an exit code that a pipeline can rely on: see runner help exit-codes.`
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(flagFault)
-	root.AddCommand(a.runCommand(), a.checkCommand(), a.planCommand(), a.seedCommand(), a.cleanCommand(), a.reportCommand(), a.regateCommand(), a.compareCommand(), a.demoCommand(),
+	root.AddCommand(a.runCommand(), a.checkCommand(), a.planCommand(), a.seedCommand(), a.cleanCommand(), a.reportCommand(), a.regateCommand(), a.compareCommand(), a.attestCommand(), a.verifyCommand(), a.demoCommand(),
 		a.schemaCommand(), a.versionCommand(), a.completionCommand(), exitCodesTopic())
 	root.SetHelpCommand(a.helpCommand(root))
 	return root

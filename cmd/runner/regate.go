@@ -61,7 +61,8 @@ exit code 4.`,
 			if !s.Confidence.Off {
 				c.AtLooks(doc, s, s.Confidence.Level)
 			}
-			j := c.Judge(slo.Options{Confidence: s.Confidence.Level, Off: s.Confidence.Off})
+			judging := slo.Options{Confidence: s.Confidence.Level, Off: s.Confidence.Off}
+			j := c.Judge(judging)
 			unpromised(&j)
 			verdict := state{verdict: j.Overall, unkept: j.Reasons, invalid: doc.Record.Invalid}
 			mine := report.Fingerprint{Spec: s.Traffic, Load: compare.Load(s)}
@@ -70,7 +71,8 @@ exit code 4.`,
 			}
 			verdict.invalid = append(verdict.invalid, compare.Short(doc, s)...)
 			return a.regate(doc, report.Regating{
-				Spec: s, Overrides: l.overrides(), Judgement: j, Generator: buildVersion(),
+				Spec: s, Overrides: l.overrides(), Generator: buildVersion(),
+				Judgement: j, Claims: c.Claims, Evidence: c.Evidence, Options: judging,
 			}, verdict, o)
 		},
 	}

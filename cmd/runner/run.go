@@ -43,6 +43,7 @@ type runOptions struct {
 	changes []string // what other flags change of the test, as typed
 
 	baseline *baseline // nil: none
+	journal  bool      // keep one in out while the run goes on
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -161,7 +162,11 @@ func (a *app) run(ctx context.Context, p *exec.Plan, o runOptions) error {
 	if o.out == "" {
 		o.out = newFolder(p.Spec.Name, time.Now())
 	}
-	if err := report.Prepare(o.out); err != nil {
+	err := report.Prepare(o.out)
+	if err == nil {
+		err = yieldJournal(o.out)
+	}
+	if err != nil {
 		return &fault{exit: state{notStored: []string{err.Error()}}.exit()}
 	}
 	if o.csv != "" {
@@ -172,6 +177,7 @@ func (a *app) run(ctx context.Context, p *exec.Plan, o runOptions) error {
 	if !o.quiet {
 		a.announce(p, o)
 	}
+	o.journal = true
 	ended := a.drive(ctx, p, o)
 	doc, f := ended.report(o)
 	if o.csv != "" { // before the folder, whose verdict.json tells that it failed
@@ -180,7 +186,7 @@ func (a *app) run(ctx context.Context, p *exec.Plan, o runOptions) error {
 			doc, f = ended.report(o)
 		}
 	}
-	if err := report.Write(o.out, doc); err != nil {
+	if err := ended.store(o.out, doc); err != nil {
 		ended.state.notStored = append(ended.state.notStored, err.Error())
 		doc, f = ended.report(o)
 	}
@@ -272,7 +278,8 @@ type ending struct {
 	addresses *exec.Addresses // nil: no target was ready
 	probes    []*probe.Probe  // that are read beside the load
 	started   time.Time
-	state     state // but for the verdict, which report fills in
+	state     state    // but for the verdict, which report fills in
+	journal   *journal // nil: none was kept
 }
 
 // drive asks whether the target is ready, and loads it.
@@ -326,19 +333,33 @@ func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 // load drives the load of a run whose target is ready.
 func (a *app) load(ctx context.Context, e *ending, o runOptions) {
 	p := e.plan
-	progress := func(exec.Progress) {}
+	run := exec.RunOptions{
+		Addresses: e.addresses, Loops: o.loops, Driver: o.driverName(), RunID: e.runID, Progress: func(exec.Progress) {},
+	}
+	var err error
+	if o.journal {
+		if e.journal, err = e.keepJournal(o, run); err != nil {
+			e.state.notStored = []string{err.Error()}
+			return
+		}
+		run.Seconds = e.journal.seconds
+	}
 	if !o.quiet {
 		s := newScreen(a.canvas, p, a.live(), a.colored(a.err, o.noColor))
 		defer s.Close()
-		progress = func(now exec.Progress) { s.take(now, ctx.Err() != nil) }
+		run.Progress = func(now exec.Progress) { s.take(now, ctx.Err() != nil) }
 	}
 	// What is read before the load is what it begins with, and after the drain
 	// what it has left: nothing that changes the system comes in between.
 	sampler := probe.Begin(ctx, e.probes)
-	var err error
-	e.result, err = exec.Run(ctx, p, exec.RunOptions{
-		Addresses: e.addresses, Loops: o.loops, Driver: o.driverName(), RunID: e.runID, Progress: progress, Readings: sampler.Readings,
-	})
+	run.Readings = sampler.Readings
+	if e.journal != nil {
+		e.journal.readings = sampler.Readings
+	}
+	e.result, err = exec.Run(ctx, p, run)
+	if broken := e.journal.end(); broken != nil {
+		e.state.notStored = append(e.state.notStored, broken.Error())
+	}
 	lastReadings(ctx, sampler)
 	if e.result != nil {
 		e.result.Readings = sampler.Readings(e.result.Started)
@@ -378,12 +399,10 @@ func (a *app) colored(p *printer, refused bool) bool {
 	return p.terminal() && kind != "dumb" && none == "" && !refused
 }
 
-// report judges what there is to judge, and makes the document of it and the
-// fault that it ends in.
-func (e *ending) report(o runOptions) (*report.Document, *fault) {
-	s := e.plan.Spec
+// outset is what is known of a run before it begins.
+func (e *ending) outset(o runOptions) report.Run {
 	r := report.Run{
-		Spec: s, Overrides: o.changes, Started: e.started,
+		Spec: e.plan.Spec, Overrides: o.changes, Started: e.started, Data: e.data,
 		Generator: report.Generator{
 			Version: buildVersion(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 			Cores: runtime.NumCPU(), Seed: e.plan.Seed,
@@ -392,6 +411,14 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 	if e.addresses != nil {
 		r.Generator.Address = e.addresses.String()
 	}
+	return r
+}
+
+// report judges what there is to judge, and makes the document of it and the
+// fault that it ends in.
+func (e *ending) report(o runOptions) (*report.Document, *fault) {
+	s := e.plan.Spec
+	r := e.outset(o)
 	res := e.result
 	if res == nil { // nothing was recorded, and so there is no data for any promise
 		res = &exec.Result{Plan: e.plan, Snapshot: measure.NewRecorder(e.plan.Layout).Snapshot()}
@@ -400,7 +427,6 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 	if e.result != nil {
 		r.Generator.Driver, r.Generator.Loops, r.Generator.RunID = res.Driver, res.Loops, res.RunID
 	}
-	r.Data = e.data
 	r.Fingerprint = compare.Fingerprint(s, r.Generator)
 	if r.Data != nil {
 		r.Fingerprint.Data = r.Data.Digest
@@ -410,7 +436,9 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 	if o.baseline != nil && e.result != nil {
 		mismatch = o.baseline.fill(claims, evidence, r.Fingerprint)
 	}
-	r.Judgement = slo.Judge(claims, evidence, slo.Options{Confidence: s.Confidence.Level, Off: s.Confidence.Off})
+	r.Claims, r.Evidence = claims, evidence
+	r.Options = slo.Options{Confidence: s.Confidence.Level, Off: s.Confidence.Off}
+	r.Judgement = slo.Judge(claims, evidence, r.Options)
 	unpromised(&r.Judgement)
 	verdict := e.state
 	verdict.verdict = r.Judgement.Overall
@@ -420,7 +448,7 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 		r.Invalid = res.Invalid()
 		r.Invalid = append(r.Invalid, e.state.invalid...)
 		verdict.invalid = append(mismatch, r.Invalid...)
-		r.Spans, r.Users, r.Probes = spans(res), users(res), res.Readings
+		r.Spans, r.Users, r.Probes = spans(res.Plan, res.Spans), users(res.Gauges), res.Readings
 		r.Unreached, r.Broke = res.Unreached(), res.Broke
 		r.Started, r.Elapsed, r.Complete = res.Started, res.Elapsed, !res.Interrupted && res.Aborted == ""
 	}
@@ -466,22 +494,22 @@ func unpromised(j *slo.Judgement) {
 }
 
 // spans tells the course of the run in the words of a report.
-func spans(res *exec.Result) []report.Span {
+func spans(p *exec.Plan, all []exec.Span) []report.Span {
 	var out []report.Span
-	for _, s := range res.Spans {
-		st := res.Plan.Spec.Stages[s.Stage]
+	for _, s := range all {
+		st := p.Spec.Stages[s.Stage]
 		out = append(out, report.Span{
 			Stage: st.Name, Shape: string(st.Shape), Moving: s.Moving, Level: s.Level, Open: st.Level.Open,
 			Start: time.Duration(s.Start).Seconds(), End: time.Duration(s.End).Seconds(), Drain: s.Drain,
-			Back: res.Plan.Layout.Phases[s.Phase].Back,
+			Back: p.Layout.Phases[s.Phase].Back,
 		})
 	}
 	return out
 }
 
-func users(res *exec.Result) []report.Users {
+func users(gauges []exec.Gauge) []report.Users {
 	var out []report.Users
-	for _, g := range res.Gauges {
+	for _, g := range gauges {
 		out = append(out, report.Users{At: time.Duration(g.At).Seconds(), Active: g.Active})
 	}
 	return out

@@ -224,7 +224,7 @@ func loaded(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-var signalByName = map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}
+var signalByName = map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
 
 func sendSignals(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {

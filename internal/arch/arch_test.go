@@ -112,8 +112,16 @@ var rooms = map[string]room{
 			"pkg/spec":         "a fingerprint says what a spec asks for",
 		},
 	},
+	"internal/attest": {
+		pure: true,
+		uses: because{
+			"internal/report": "what is signed says what a result says",
+			"pkg/slo":         "only a pass is PASSED",
+		},
+	},
 	"cmd/runner": {
 		uses: because{
+			"internal/attest":   "attest and verify sign results and check them",
 			"internal/compare":  "compare, regate and run --baseline set stored runs beside others",
 			"pkg/spec":          "run, check and plan begin with a spec",
 			"pkg/exec":          "run and plan compile it, run keeps it",
@@ -172,6 +180,18 @@ var modules = map[string]module{
 	"github.com/HdrHistogram/hdrhistogram-go": {
 		why: "the form in which histograms are merged, stored and read by others",
 		in:  []string{"internal/measure"}, tests: []string{"internal/report"},
+	},
+	"github.com/in-toto/attestation": {
+		why:   "reads our attestations on its own; the binary has the few types itself, and not protobuf",
+		tests: []string{"internal/attest"},
+	},
+	"github.com/secure-systems-lab/go-securesystemslib": {
+		why:   "verifies our envelopes on its own",
+		tests: []string{"internal/attest"},
+	},
+	"google.golang.org/protobuf": {
+		why:   "the form in which in-toto's library reads JSON",
+		tests: []string{"internal/attest"},
 	},
 	"github.com/spf13/cobra": {
 		why: "commands, help and shell completion",

@@ -84,6 +84,7 @@ type failures struct {
 	kept     map[failureKind]*failureCount
 	overflow map[failureKind]uint64 // without status and message
 	last     failureKind            // of kept, once it is full
+	added    uint64                 // calls of add: nothing changes without one
 }
 
 // add counts n failures. The message may be a borrowed slice of a buffer: it is
@@ -93,6 +94,7 @@ func (f *failures) add(k failureKind, n uint64) {
 	if k.outcome != Status {
 		k.status = 0
 	}
+	f.added++
 	if c := f.kept[k]; c != nil {
 		c.n += n
 		return
@@ -138,12 +140,18 @@ func (f *failures) findLast() {
 func (f *failures) list(rows []rowKey) []Failure {
 	var out []Failure
 	for k, c := range f.kept {
+		if c.n == 0 { // it was taken back: see Replay
+			continue
+		}
 		out = append(out, Failure{
 			Row: rows[k.row].name, Method: rows[k.row].method, Setup: rows[k.row].setup,
 			Outcome: k.outcome, Status: k.status, Message: k.message, Count: c.n,
 		})
 	}
 	for k, n := range f.overflow {
+		if n == 0 {
+			continue
+		}
 		out = append(out, Failure{
 			Row: rows[k.row].name, Method: rows[k.row].method, Setup: rows[k.row].setup,
 			Outcome: k.outcome, Overflow: true, Count: n,

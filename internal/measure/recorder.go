@@ -28,6 +28,7 @@ type Recorder struct {
 	failures failures
 	lag      histogram
 	clamped  uint64
+	copied   *Copy // the last
 }
 
 // series is one step in one phase.

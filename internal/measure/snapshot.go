@@ -80,7 +80,7 @@ func (r *Recorder) snapshot(last bool) *Snapshot {
 		Log:      r.history.canonical(),
 	}
 	if last {
-		r.history, r.live = history{}, liveView{}
+		r.history, r.live, r.copied = history{}, liveView{}, nil
 	}
 	var scratch []byte
 	read := func(h *histogram) (out Hist) {

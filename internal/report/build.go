@@ -18,7 +18,7 @@ func Build(r Run) *Document {
 		Version:   Version,
 		Name:      r.Spec.Name,
 		About:     r.Spec.About,
-		Overall:   overall(r),
+		Overall:   OverallOf(r.Judgement.Overall, r.ExitCode, r.Complete),
 		ExitCode:  r.ExitCode,
 		ExitName:  ExitName(r.ExitName),
 		Complete:  r.Complete,
@@ -29,14 +29,14 @@ func Build(r Run) *Document {
 		Insecure:  list(insecure(r.Spec)),
 		Overrides: list(r.Overrides),
 		Dropped:   list(r.Spec.Dropped),
-		Started:   stamp(r.Started),
+		Started:   StampOf(r.Started),
 		Elapsed:   r.Elapsed.Seconds(),
 		Held:      held(r.Spans),
 		Generator: r.Generator,
 		Stages:    stages(r.Spans, r.Broke),
 		SLOs:      slos(r.Judgement.Results),
 		Unreached: list(r.Unreached),
-		Users:     population(r),
+		Users:     population(r.personas(), r.Users),
 		Probes:    probes(r.Probes),
 	}
 	s := r.Snapshot
@@ -50,6 +50,7 @@ func Build(r Run) *Document {
 		d.Data = &data
 	}
 	d.Fingerprint, d.Record = r.Fingerprint, record(s, r.Invalid)
+	d.Record.judged(Judging{r.Judgement, r.Claims, r.Evidence, r.Options})
 	d.Fingerprint.Load = list(r.Fingerprint.Load)
 	if r.Baseline != "" {
 		d.Baseline = &Baseline{Result: r.Baseline, Moves: []Move{}}
@@ -59,23 +60,23 @@ func Build(r Run) *Document {
 	return d
 }
 
-// overall is that of the judgement, unless the exit code says that the run as a
-// whole proves less: nothing passes unless everything went well, and an invalid
-// run breaks no promise.
-func overall(r Run) slo.Overall {
+// OverallOf is the verdict of a judgement, unless the exit code says that the run
+// as a whole proves less: nothing passes unless everything went well, and an
+// invalid run breaks no promise.
+func OverallOf(judged slo.Overall, exitCode int, complete bool) slo.Overall {
 	const inconclusive = 4
-	switch o := r.Judgement.Overall; {
-	case o == slo.OverallPass && (r.ExitCode != 0 || !r.Complete):
+	switch {
+	case judged == slo.OverallPass && (exitCode != 0 || !complete):
 		return slo.OverallInconclusive
-	case o == slo.OverallFail && r.ExitCode == inconclusive:
+	case judged == slo.OverallFail && exitCode == inconclusive:
 		return slo.OverallInconclusive
 	default:
-		return o
+		return judged
 	}
 }
 
-// stamp writes a time; the zero time is "".
-func stamp(t time.Time) Stamp {
+// StampOf writes a time as a document does; the zero time is "".
+func StampOf(t time.Time) Stamp {
 	if t.IsZero() {
 		return ""
 	}
@@ -145,14 +146,21 @@ func slos(results []slo.Result) []SLO {
 	return out
 }
 
-// population turns the moments of Run.Users, each with a count for every
-// persona of the spec in order, into columns.
-func population(r Run) Population {
-	p := Population{At: []float64{}, Personas: make([]Inhabitants, len(r.Spec.Personas))}
-	for i, persona := range r.Spec.Personas {
-		p.Personas[i] = Inhabitants{Persona: persona.Name, Active: make([]int, len(r.Users))}
+func (r *Run) personas() (names []string) {
+	for _, p := range r.Spec.Personas {
+		names = append(names, p.Name)
 	}
-	for at, moment := range r.Users {
+	return names
+}
+
+// population turns moments, each with a count for every persona in order, into
+// columns.
+func population(personas []string, users []Users) Population {
+	p := Population{At: []float64{}, Personas: make([]Inhabitants, len(personas))}
+	for i, name := range personas {
+		p.Personas[i] = Inhabitants{Persona: name, Active: make([]int, len(users))}
+	}
+	for at, moment := range users {
 		p.At = append(p.At, moment.At)
 		for i, n := range moment.Active[:min(len(moment.Active), len(p.Personas))] {
 			p.Personas[i].Active[at] = n

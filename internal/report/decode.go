@@ -99,6 +99,9 @@ func (d *Document) consistent() error {
 			}
 		}
 	}
+	if len(d.Record.Claims) != len(d.SLOs) {
+		return fmt.Errorf("record: %d claims beside %d SLOs", len(d.Record.Claims), len(d.SLOs))
+	}
 	if err := d.Record.check(d.Rows); err != nil {
 		return fmt.Errorf("record: %w", err)
 	}

@@ -30,6 +30,10 @@ type Record struct {
 	Steps    []Step          `json:"steps"`
 	Phases   []measure.Phase `json:"phases"`
 	Counters []Counter       `json:"counters"` // of every claim, guards that had nothing to say included
+	// Claims are those of the verdict, in its order, and Confidence is that of
+	// each by itself: 0 where point estimates decide.
+	Claims     []Claim `json:"claims"`
+	Confidence float64 `json:"confidence"`
 	// Log is that of the snapshot (see measure.ReadLog), in the order of Rows.
 	Log []byte `json:"log"`
 	// Invalid says why the run may not be judged at all.
@@ -190,6 +194,9 @@ type Regating struct {
 	Spec      *spec.Spec // whose promises they are
 	Overrides []string
 	Judgement slo.Judgement
+	Claims    []slo.Claim
+	Evidence  []slo.Evidence
+	Options   slo.Options
 	ExitCode  int
 	ExitName  string
 	Reasons   []string
@@ -202,7 +209,7 @@ type Regating struct {
 func Regate(d *Document, r Regating) *Document {
 	judged := Document{
 		Name:     d.Name,
-		Overall:  overall(Run{Judgement: r.Judgement, ExitCode: r.ExitCode, Complete: d.Complete}),
+		Overall:  OverallOf(r.Judgement.Overall, r.ExitCode, d.Complete),
 		ExitCode: r.ExitCode,
 		ExitName: ExitName(r.ExitName),
 		Reasons:  list(r.Reasons),
@@ -210,8 +217,10 @@ func Regate(d *Document, r Regating) *Document {
 		SLOs:     slos(r.Judgement.Results),
 		Regated:  &Regated{Spec: source(r.Spec), Overrides: list(r.Overrides), Generator: r.Generator},
 	}
+	judged.Record.judged(Judging{r.Judgement, r.Claims, r.Evidence, r.Options})
 	editStrings(&judged, false, newMask(r.Spec.Secrets).text)
 	out := *d
+	out.Record.Claims, out.Record.Confidence = judged.Record.Claims, judged.Record.Confidence
 	out.Overall, out.ExitCode, out.ExitName, out.Reasons = judged.Overall, judged.ExitCode, judged.ExitName, judged.Reasons
 	out.Method, out.SLOs, out.Regated = judged.Method, judged.SLOs, judged.Regated
 	return &out

@@ -16,6 +16,9 @@ type Run struct {
 	Spec      *spec.Spec
 	Snapshot  *measure.Snapshot
 	Judgement slo.Judgement
+	Claims    []slo.Claim    // that were judged
+	Evidence  []slo.Evidence // for each claim
+	Options   slo.Options    // of the judgement
 	Spans     []Span
 	Users     []Users
 	Probes    []measure.Readings

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,25 @@ func prepare(dir, flag string) error {
 		return fmt.Errorf("the result folder %s has %d KiB free and a result needs %d: make room, or choose another with %s", dir, free>>10, minFree>>10, flag)
 	}
 	return nil
+}
+
+// CreateJournal makes the journal of a run in its folder, with its first bytes
+// on the disk, ready for more.
+func CreateJournal(dir string, head []byte) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, JournalName), os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o644)
+	if err == nil {
+		if _, err = f.Write(head); err == nil {
+			err = errors.Join(f.Sync(), osDisk{}.SyncDir(dir))
+		}
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the journal %s cannot be written: %w: see that the folder can be written and has room, or choose another with --out", filepath.Join(dir, JournalName), cause(err))
+	}
+	return f, nil
 }
 
 // Write stores the report in a folder: result.json, all renderings, and last
@@ -81,12 +101,12 @@ func (osDisk) SyncDir(dir string) error {
 }
 
 func write(on disk, dir string, d *Document) error {
-	return store(on, dir, "choose another with --out", append([]content{{name: "result.json", write: d.stream}}, rendered(d)...))
+	return store(on, dir, "choose another with --out", d.contents())
 }
 
-// Render writes all files of a result folder but result.json, which is what d
-// was read from, with the guarantees of Write.
-func Render(dir string, d *Document) error { return store(osDisk{}, dir, "try again", rendered(d)) }
+// WriteAgain writes all files of a result folder but result.json, which is what
+// d was read from, with the guarantees of Write.
+func WriteAgain(dir string, d *Document) error { return store(osDisk{}, dir, "try again", rendered(d)) }
 
 // store puts files into a folder, all or none. The error ends with what else to do.
 func store(on disk, dir, remedy string, files []content) error {
@@ -95,6 +115,38 @@ func store(on disk, dir, remedy string, files []content) error {
 		return fmt.Errorf("the report is not stored in %s: %w: see that the folder can be written and has room, or %s", dir, err, remedy)
 	}
 	return nil
+}
+
+// Store writes one more file into the folder of a report, whole or not at all.
+func Store(dir, name string, data []byte) error {
+	r := replacement{disk: osDisk{}, dir: dir}
+	file := content{name: name, write: func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}}
+	if err := r.replace([]content{file}); err != nil {
+		return fmt.Errorf("%s is not stored in %s: %w: see that the folder can be written and has room", name, dir, err)
+	}
+	return nil
+}
+
+// contents are the files of a report, in the order in which they appear.
+func (d *Document) contents() []content {
+	return append([]content{{name: "result.json", write: d.stream}}, rendered(d)...)
+}
+
+// Render returns the files of a report by their names, byte for byte as Write
+// stores them.
+func Render(d *Document) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for _, c := range d.contents() {
+		var b bytes.Buffer
+		if err := c.write(&b); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+		out[c.name] = b.Bytes()
+	}
+	return out, nil
 }
 
 // content is a file of a report: its final name, and where its bytes and those

@@ -33,6 +33,10 @@ type RunOptions struct {
 	// started at the given moment; nil: nobody reads them. Holds that end when
 	// everything is decided ask for it.
 	Readings func(started time.Time) []measure.Readings
+	// Seconds gets once a second what has been measured so far; nil: nobody. A
+	// run never waits for it: a second that finds it full is left out, and the
+	// next one tells of both.
+	Seconds chan<- Second
 
 	// Driver is what carries the load: "loop" (epoll, HTTP/1.1 in clear text, on
 	// Linux), "conn" (every protocol, every system), or "" for the loop wherever
@@ -106,11 +110,7 @@ const (
 // result says Interrupted. The error is ours, or this machine's: never the
 // target's.
 func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
-	n := o.Loops
-	if n <= 0 {
-		n = runtime.NumCPU()
-	}
-	n = p.loops(n)
+	n := o.loopsOf(p)
 	named := o.Driver
 	if o.driver == nil {
 		var err error
@@ -119,9 +119,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 		}
 	}
 	if o.RunID == "" {
-		var b [8]byte
-		_, _ = rand.Read(b[:]) // never fails
-		o.RunID = hex.EncodeToString(b[:])
+		o.RunID = NewRunID()
 	}
 	// A loop keeps its processor while it waits: the collector and the
 	// conductor need one of their own.
@@ -133,7 +131,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	// times as often costs little, and what large answers leave is soon gone.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
 
-	c := &conductor{plan: p, zero: time.Now(), shared: newShared(p), planned: p.length(), progress: o.Progress, readings: o.Readings, pulse: newPulse(), broke: map[string]float64{}, looks: map[string]float64{}}
+	c := &conductor{plan: p, zero: time.Now(), shared: newShared(p), planned: p.length(), progress: o.Progress, seconds: o.Seconds, readings: o.Readings, pulse: newPulse(), broke: map[string]float64{}, looks: map[string]float64{}}
 	for i := range n {
 		cast := newCast(p, &c.line, i, n, o.RunID, c.zero.UnixNano())
 		cast.shared = c.shared
@@ -207,6 +205,13 @@ func Run(ctx context.Context, p *Plan, o RunOptions) (*Result, error) {
 	}, nil
 }
 
+// NewRunID returns a name for a run that no other one has.
+func NewRunID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
 // conductor walks the plan's stages: it tells the loops what begins when, and
 // decides when what cannot be known before (set-up finished, a limit found)
 // ends a part.
@@ -219,6 +224,8 @@ type conductor struct {
 	drivers  []driver
 	progress func(Progress)
 	readings func(time.Time) []measure.Readings
+	seconds  chan<- Second
+	told     int // of the readings: how many seconds has got
 	tick     int64
 	gauges   []Gauge
 	pulse    *pulse
@@ -378,9 +385,16 @@ func (c *conductor) read(now int64) bool {
 	var second measure.Live
 	inFlight := 0
 	active := make([]int, len(c.plan.personas))
+	var copies []*measure.Copy
+	telling := c.ready()
 	for i, d := range c.drivers {
 		var l measure.Live
-		d.do(func() { l = c.casts[i].rec.Live() })
+		d.do(func() {
+			l = c.casts[i].rec.Live()
+			if telling {
+				copies = append(copies, c.casts[i].rec.Copy())
+			}
+		})
 		second.Merge(&l)
 		inFlight += int(c.casts[i].stats.inFlight.Load())
 		for p := range active {
@@ -391,6 +405,9 @@ func (c *conductor) read(now int64) bool {
 	c.health = append(c.health, c.pulse.take(measure.Health{
 		At: now, Sent: second.Lag.Count, LagP99: lagP99(&second.Lag), Judged: c.judged(now),
 	}))
+	if telling {
+		c.tell(now, copies)
+	}
 	if !c.fresh {
 		c.recent = append(c.recent, second)
 	}
@@ -598,18 +615,23 @@ func (r *Result) Claims() (claims []slo.Claim, evidence []slo.Evidence) {
 // Invalid says why the run may not be judged, whatever the target did: the
 // generator was the bottleneck. It is empty for a valid run.
 func (r *Result) Invalid() []string {
-	tightest := 0.0
-	for _, o := range r.Plan.Spec.SLOs {
+	reasons := measure.Validity(r.Snapshot, r.Health, r.Plan.Tightest())
+	if r.Unfit != "" && len(reasons) == 0 {
+		reasons = []string{r.Unfit}
+	}
+	return reasons
+}
+
+// Tightest is the least latency limit that is promised and decides, in seconds;
+// 0 for none.
+func (p *Plan) Tightest() (tightest float64) {
+	for _, o := range p.Spec.SLOs {
 		limit, ok := timed(o.Objective)
 		if ok && !o.Advisory && (tightest == 0 || limit < tightest) {
 			tightest = limit
 		}
 	}
-	reasons := measure.Validity(r.Snapshot, r.Health, tightest)
-	if r.Unfit != "" && len(reasons) == 0 {
-		reasons = []string{r.Unfit}
-	}
-	return reasons
+	return tightest
 }
 
 // timed returns the limit in seconds of a promise about time.
