@@ -421,6 +421,7 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 		r.Invalid = append(r.Invalid, e.state.invalid...)
 		verdict.invalid = append(mismatch, r.Invalid...)
 		r.Spans, r.Users, r.Probes = spans(res), users(res), res.Readings
+		r.Health = res.Health
 		r.Unreached, r.Broke = res.Unreached(), res.Broke
 		r.Started, r.Elapsed, r.Complete = res.Started, res.Elapsed, !res.Interrupted && res.Aborted == ""
 	}
@@ -511,7 +512,7 @@ func (a *app) tell(doc *report.Document, e *ending, o runOptions) error {
 		return err
 	}
 	if len(e.state.notStored) == 0 && !o.quiet {
-		fmt.Fprintf(a.err, "report: %s\n", filepath.Join(o.out, "summary.md"))
+		fmt.Fprintf(a.err, "report: %s\n", filepath.Join(o.out, "report.html"))
 	}
 	return nil
 }
