@@ -317,7 +317,7 @@ func (r *Row) curves() []curve {
 			x := min(float64(i)*step, last)
 			y := h.Quantile(1 - math.Pow(10, -x))
 			if math.IsInf(y, 1) || math.IsNaN(y) {
-				break
+				y = float64(beyond)
 			}
 			line.X, line.Y = append(line.X, amount(x)), append(line.Y, amount(y))
 		}

@@ -105,6 +105,9 @@ func (s *SLO) picture() *picture {
 
 // plain tells whether a claim compares a value with a limit of the same kind.
 func (s *SLO) plain() bool {
+	if s.Guard {
+		return true
+	}
 	o, err := slo.Parse(s.Claim)
 	return err == nil && !o.OfBaseline && o.Right == (slo.MetricRef{}) && o.After == "" && o.Every == 0
 }
@@ -169,11 +172,14 @@ func spark(values []amount) string {
 		if len(points) > 1 {
 			x = 1 + (sparkWide-2)*float64(i)/float64(len(points)-1)
 		}
-		if !math.IsInf(v, 1) {
-			y = sparkHigh - 1.5
-			if most > 0 {
-				y -= (sparkHigh - 3) * v / most
-			}
+		if math.IsInf(v, 1) {
+			fmt.Fprintf(&b, "M%s %sh1.5", place(x), place(y))
+			pen = false
+			continue
+		}
+		y = sparkHigh - 1.5
+		if most > 0 {
+			y -= (sparkHigh - 3) * v / most
 		}
 		command := "L"
 		if !pen {

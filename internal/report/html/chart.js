@@ -7,13 +7,13 @@
 // data    {width, bins, series, stages, limits, heat}: bin i of a time axis is
 //         [i*width, (i+1)*width) seconds. A series is {name, values} by bin, or
 //         {name, points: [[x, y]]}; null is a gap, -1 is beyond all others.
-// options {title, unit, format, height, axis: "time" | "nines", log, length}
+// options {title, unit, format, height, axis: "time" | "nines", log, stack, length}
 //
 // All text is put in as text, never as markup.
 const Tollgate = (() => {
   "use strict";
   const NS = "http://www.w3.org/2000/svg";
-  const LEFT = 58, RIGHT = 10, TOP = 18, BOTTOM = 22, BEYOND = 14;
+  const LEFT = 58, RIGHT = 10, TOP = 18, BOTTOM = 22, BEYOND = 18;
 
   function make(name, attributes, ...children) {
     const node = document.createElement(name);
@@ -130,7 +130,8 @@ const Tollgate = (() => {
       sample.setAttribute("viewBox", "0 0 22 8");
       sample.setAttribute("aria-hidden", "true");
       const holder = draw(sample, "g", { class: "plot" });
-      draw(holder, "path", { class: styles[s.style] || "line", d: "M1 4h20" });
+      if (o.stack) draw(holder, "path", { class: "bars", d: "M6 -1h10v10h-10z" });
+      else draw(holder, "path", { class: styles[s.style] || "line", d: "M1 4h20" });
       const value = make("output", {});
       const button = make("button", { type: "button", class: "key", "aria-pressed": "true" }, sample, make("span", {}, s.name), value);
       button.addEventListener("click", () => {
@@ -152,7 +153,16 @@ const Tollgate = (() => {
         series.push(one);
         keys.append(key(one, i));
       });
-      if (data.heat) { heatOutput = make("output", { class: "quiet unit" }); keys.append(heatOutput); }
+      if (data.heat) {
+        heatOutput = make("output", { class: "unit" });
+        const ramp = document.createElementNS(NS, "svg");
+        ramp.setAttribute("class", "ramp");
+        ramp.setAttribute("viewBox", "0 0 84 10");
+        ramp.setAttribute("aria-hidden", "true");
+        for (let i = 1; i <= 7; i++) draw(ramp, "rect", { class: "b" + i, x: 12 * (i - 1), y: 0, width: 12, height: 10 });
+        const most = data.heat.cells.reduce((m, c) => Math.max(m, c[2]), 1);
+        keys.append(heatOutput, make("span", { class: "scale" }, "1", ramp, digits(most) + " requests"));
+      }
       if (width) render();
     }
     let heatOutput = null;
@@ -176,10 +186,11 @@ const Tollgate = (() => {
     function domain() {
       let low = Infinity, high = 0, beyond = false;
       for (const s of visible())
-        each(s, (x, y) => {
+        each(s, (x, y, i) => {
           if (y === null || y === undefined) return;
           if (y < 0) { beyond = beyond || inView(x); return; }
           if (!s.points && !inView(x)) return;
+          if (o.stack) y = stacked(s, i)[1];
           high = Math.max(high, y);
           if (y > 0) low = Math.min(low, y);
         });
@@ -231,10 +242,10 @@ const Tollgate = (() => {
         if (d.beyond) y0 += BEYOND;
         if (o.log) {
           const size = Math.log(d.high / d.low);
-          Y = (v) => v < 0 ? TOP + 3 : y1 - (y1 - y0) * Math.log(Math.max(v, d.low) / d.low) / size;
+          Y = (v) => y1 - (y1 - y0) * Math.log(Math.max(v, d.low) / d.low) / size;
           ticks = logTicks(d.low, d.high, o.height / 24);
         } else {
-          Y = (v) => v < 0 ? TOP + 3 : y1 - (y1 - y0) * v / d.high;
+          Y = (v) => y1 - (y1 - y0) * v / d.high;
           ticks = [];
           const step = niceStep(d.high, Math.max(2, Math.floor(o.height / 32)));
           for (let i = 0; i * step <= d.high * 1.001; i++) ticks.push(Number((i * step).toPrecision(6)));
@@ -251,13 +262,10 @@ const Tollgate = (() => {
         draw(svg, "text", { x: x0 - 7, y: (y + 4).toFixed(1), "text-anchor": "end" }, o.format(t));
         last = y;
       }
-      if (d.beyond) {
-        draw(svg, "path", { class: "grid", d: "M" + x0 + " " + (TOP + 3) + "H" + x1 });
-        draw(svg, "text", { x: x0 - 7, y: TOP + 8, "text-anchor": "end" }, "∞");
-      }
+      if (d.beyond) draw(svg, "text", { x: x0 - 7, y: TOP + 10, "text-anchor": "end" }, "∞");
       draw(svg, "path", { class: "base", d: "M" + x0 + " " + y1 + "H" + x1 });
 
-      const marks = timed ? timeTicks(view[0], view[1], Math.max(2, Math.floor((x1 - x0) / 74)))
+      const marks = timed ? timeTicks(view[0], view[1], Math.max(2, Math.floor((x1 - x0) / 62)))
         : { at: [0, 0.30103, 1, 2, 3, 4, 5, 6, 7].filter((v) => v <= view[1] + 1e-9) };
       for (const t of marks.at) {
         const x = X(t);
@@ -272,7 +280,9 @@ const Tollgate = (() => {
       if (data.heat) cells(inner, X, y0, y1);
       // Areas lie below lines, and what the legend names first lies on top.
       const below = (s) => s.style === "area" ? 0 : 1;
-      for (const s of visible().reverse().sort((a, b) => below(a) - below(b))) path(inner, s, X, Y, y1);
+      for (const s of visible().reverse().sort((a, b) => below(a) - below(b)))
+        if (o.stack) bars(inner, s, X, Y); else path(inner, s, X, Y, y1);
+      if (d.beyond) visible().forEach((s, row) => beyondAll(inner, s, row, X));
       limits(X, inside, Y, x0, x1, y0);
       plot = { W, H, x0, x1, y0, y1, X, Y, over: draw(svg, "g", {}), clip };
       overlay();
@@ -305,10 +315,45 @@ const Tollgate = (() => {
       }
     }
 
+    // stacked is where a series begins and ends in bin i, on those below it.
+    function stacked(s, i) {
+      let low = 0;
+      for (const below of visible()) {
+        if (below === s) break;
+        low += below.values[i] || 0;
+      }
+      return [low, low + (s.values[i] || 0)];
+    }
+
+    function bars(parent, s, X, Y) {
+      let d = "", points = 0;
+      each(s, (x, y, i) => {
+        if (y === null || y === undefined) return;
+        points++;
+        if (y === 0) return;
+        const [low, high] = stacked(s, i), a = X(i * data.width), b = Math.max(X((i + 1) * data.width) - 0.5, a + 1);
+        d += "M" + a.toFixed(1) + " " + Y(low).toFixed(1) + "V" + Y(high).toFixed(1) + "H" + b.toFixed(1) + "V" + Y(low).toFixed(1) + "z";
+      });
+      draw(parent, "path", { class: "bars s" + s.tone, d, "data-name": s.name, "data-points": points });
+    }
+
+    // beyondAll marks where a series has no finite value, in a row of its own.
+    function beyondAll(parent, s, row, X) {
+      let d = "";
+      const y = TOP + 3 + 4 * Math.min(row, 3);
+      each(s, (x, v, i) => {
+        if (v === null || v === undefined || v >= 0) return;
+        const half = s.points ? 0.025 : data.width / 2;
+        d += "M" + X(x - half).toFixed(1) + " " + y + "H" + Math.max(X(x + half), X(x - half) + 1.5).toFixed(1);
+      });
+      if (d) draw(parent, "path", { class: "beyond s" + s.tone, d });
+    }
+
     function path(parent, s, X, Y, y1) {
-      let d = "", fill = "", pen = false, points = 0, start = 0, lastX = 0, px = 0;
+      let d = "", fill = "", pen = false, points = 0, start = 0;
       each(s, (x, y) => {
-        if (y === null || y === undefined) {
+        if (y < 0) points++;
+        if (y === null || y === undefined || y < 0) {
           if (pen && s.style === "area") fill += "V" + y1 + "H" + start.toFixed(1) + "z";
           pen = false;
           return;
@@ -319,7 +364,6 @@ const Tollgate = (() => {
         if (!pen) { d += "M" + at + "h0"; fill += "M" + cx.toFixed(1) + " " + y1 + "L" + at; start = cx; }
         else { d += "L" + at; fill += "L" + at; }
         pen = true;
-        lastX = px; px = cx;
       });
       if (s.style === "area") {
         if (pen) fill += "V" + y1 + "H" + start.toFixed(1) + "z";
@@ -409,7 +453,7 @@ const Tollgate = (() => {
       for (const s of series) {
         const at = shown && !off.has(s.name) ? valueAt(s) : null;
         s.output.textContent = at ? (at[1] < 0 ? "∞" : s.format(at[1])) : shown && !off.has(s.name) ? "–" : "";
-        if (at) draw(over, "circle", { class: "dot s" + s.tone, cx: X(at[0]).toFixed(1), cy: Y(at[1]).toFixed(1), r: 3.5 });
+        if (at && !o.stack && at[1] >= 0) draw(over, "circle", { class: "dot s" + s.tone, cx: X(at[0]).toFixed(1), cy: Y(at[1]).toFixed(1), r: 3.5 });
       }
       if (data.heat) heatValue(over, shown);
       if (!shown) return;
@@ -441,9 +485,10 @@ const Tollgate = (() => {
         most = cell ? digits(cell[2]) + " at " : "";
       }
       if (cell) {
-        text += ", " + most + edge(cell[1]) + "–" + edge(cell[1] + 1);
-        const high = (plot.y1 - plot.y0) / h.bands;
-        draw(over, "rect", { class: "hover", x: plot.X(column * h.width).toFixed(1), y: (plot.y1 - (cell[1] + 1) * high).toFixed(1), width: Math.max(1, plot.X((column + 1) * h.width) - plot.X(column * h.width)).toFixed(1), height: high.toFixed(1) });
+        const [low, high] = [edge(cell[1]), edge(cell[1] + 1)], unit = high.replace(/^[\d.,]+/, "");
+        text += ", " + most + (low.endsWith(unit) ? low.slice(0, low.length - unit.length) : low) + "–" + high;
+        const tall = (plot.y1 - plot.y0) / h.bands;
+        draw(over, "rect", { class: "hover", x: plot.X(column * h.width).toFixed(1), y: (plot.y1 - (cell[1] + 1) * tall).toFixed(1), width: Math.max(1, plot.X((column + 1) * h.width) - plot.X(column * h.width)).toFixed(1), height: tall.toFixed(1) });
       }
       if (h.failed[column]) text += ", " + digits(h.failed[column]) + " failed";
       heatOutput.textContent = text;

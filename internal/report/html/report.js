@@ -98,10 +98,10 @@
     const all = data.lines[0].p99.filter((v) => v > 0), middle = data.lines[0].p50.filter((v) => v > 0);
     const wide = all.length > 0 && middle.length > 0 && Math.max(...all) > 25 * Math.min(...middle);
     const latency = place(chart(latencyOf(0), options({ title: "Response time", unit: "", format: format.seconds, height: 210, log: wide })));
-    if (data.heat.cells.length) place(chart(Object.assign({}, base, { heat: data.heat, series: [] }), options({ title: "Response times of all requests", unit: "darker: more requests", format: format.seconds, height: 210 })));
+    if (data.heat.cells.length) place(chart(Object.assign({}, base, { heat: data.heat, series: [] }), options({ title: "Response times of all requests", unit: "", format: format.seconds, height: 210 })));
     if (data.failing.length) {
-      place(chart(Object.assign({}, base, { series: data.failing.map((f, i) => ({ name: f.name, values: f.values, tone: (i + 1) % 7, style: ["line", "dash", "thin"][i % 3] })) }),
-        options({ title: "Failures", unit: "per second", format: format.rate, height: 110 })));
+      place(chart(Object.assign({}, base, { series: data.failing.map((f, i) => ({ name: f.name, values: f.values, tone: (i + 1) % 7 })) }),
+        options({ title: "Failures", unit: "per second", format: format.rate, height: 110, stack: true })));
     } else plots.append(make("p", { class: "none" }, "No request failed."));
     for (const p of data.probes)
       place(chart(Object.assign({}, base, { series: [{ name: "value", values: p.values, tone: 3 }] }), options({ title: p.name, unit: "probe", format: format.plain, height: 90 })));
@@ -157,9 +157,9 @@
     const bins = byId("bins");
     const describe = (view, zoomed) => {
       const wide = data.width >= 60 ? format.count(data.width / 60) + " min" : data.width + " s";
-      bins.textContent = (zoomed ? clock(view[0], data.elapsed) + " to " + clock(view[1], data.elapsed) + ". " : "") +
+      bins.replaceChildren((zoomed ? clock(view[0], data.elapsed) + " to " + clock(view[1], data.elapsed) + ". " : "") +
         (data.width > 1 ? "Each point is " + wide + ": rates are means, p50 is the median second, p95 and p99 are the worst second. " : "Each point is a second. ") +
-        "Shaded: judged. Drag to zoom; arrow keys move the crosshair.";
+        "Shaded: judged. ", make("span", { class: "hint" }, "Drag to zoom; arrow keys move the crosshair."));
       reset.disabled = out.disabled = !zoomed;
     };
     const group = join(joined, { length: data.elapsed, onSaid, onView: describe });
