@@ -74,7 +74,8 @@ type stretch struct {
 }
 
 // binned is what requests of a row did over time. Rates are means of a bin,
-// P50 is its median second, P95 and P99 are its worst second.
+// P50 is its median second, P95 and P99 are its worst second with a finite
+// value, and Beyond counts the seconds of each quantile that have none.
 type binned struct {
 	Name      string   `json:"name"`
 	Rate      []amount `json:"rate"`
@@ -83,7 +84,15 @@ type binned struct {
 	P50       []amount `json:"p50"`
 	P95       []amount `json:"p95"`
 	P99       []amount `json:"p99"`
+	Beyond    beyonds  `json:"beyond"`
 	Curve     []curve  `json:"curve"` // response, service
+}
+
+// beyonds are counts by bin, empty where all are zero.
+type beyonds struct {
+	P50 []int `json:"p50"`
+	P95 []int `json:"p95"`
+	P99 []int `json:"p99"`
 }
 
 // curve is a distribution by quantiles: X is -log10(1-q).
@@ -258,43 +267,56 @@ func newBinned(s *Series, length, width float64, bins int) binned {
 		NotIssued: rates(s.Second, s.NotIssued, length, width, bins),
 		P50:       missing(bins), P95: missing(bins), P99: missing(bins),
 	}
-	// Where nothing was sent there is no latency, and where too much failed it
-	// is beyond all finite ones.
-	known := func(n Number) amount {
-		if !n.Known() {
-			return amount(math.Inf(1))
-		}
-		return amount(n)
-	}
-	worst := func(to *amount, v amount) {
-		if math.IsNaN(float64(*to)) || v > *to {
-			*to = v
+	over := [3][]int{make([]int, bins), make([]int, bins), make([]int, bins)}
+	medians := make([][]Number, bins)
+	worst := func(bin, quantile int, to []amount, v Number) {
+		if !v.Known() {
+			over[quantile][bin]++
+		} else if now := float64(to[bin]); math.IsNaN(now) || float64(v) > now {
+			to[bin] = amount(v)
 		}
 	}
-	medians := make([][]amount, bins)
 	for i, at := range s.Second {
 		bin := int(float64(at) / width)
+		// Where nothing was sent there is no latency, and where too much failed
+		// it is beyond all finite ones.
 		if at < 0 || bin >= bins || !s.P50[i].Known() && s.Failures[i]+s.NotIssued[i] == 0 {
 			continue
 		}
-		medians[bin] = append(medians[bin], known(s.P50[i]))
-		worst(&b.P95[bin], known(s.P95[i]))
-		worst(&b.P99[bin], known(s.P99[i]))
+		medians[bin] = append(medians[bin], s.P50[i])
+		worst(bin, 1, b.P95, s.P95[i])
+		worst(bin, 2, b.P99, s.P99[i])
 	}
-	for i, m := range medians {
-		if len(m) > 0 {
-			slices.Sort(m)
-			b.P50[i] = m[len(m)/2]
+	for bin, m := range medians {
+		if len(m) == 0 {
+			continue
 		}
-	}
-	for _, column := range [][]amount{b.P50, b.P95, b.P99} {
-		for i := range column {
-			if math.IsInf(float64(column[i]), 1) {
-				column[i] = beyond
+		slices.SortFunc(m, func(x, y Number) int { // without a finite value last
+			if x.Known() && y.Known() {
+				return cmp.Compare(x, y)
 			}
+			return cmp.Compare(value(y.Known()), value(x.Known()))
+		})
+		if v := m[len(m)/2]; v.Known() {
+			b.P50[bin] = amount(v)
+		} else {
+			over[0][bin]++
 		}
 	}
+	for i, counts := range over {
+		if !slices.ContainsFunc(counts, func(n int) bool { return n > 0 }) {
+			over[i] = []int{}
+		}
+	}
+	b.Beyond = beyonds{over[0], over[1], over[2]}
 	return b
+}
+
+func value(known bool) int {
+	if known {
+		return 1
+	}
+	return 0
 }
 
 // curves are the distributions of both clocks, by quantiles.
@@ -454,14 +476,9 @@ func (d *Document) crowd(width float64, bins int) []line {
 func (d *Document) heat(length float64) heat {
 	width, columns := binning(length, maxColumns)
 	h := heat{Width: amount(width), Columns: columns, Cells: [][3]uint64{}, Failed: make([]uint64, columns)}
-	moments, err := measure.ReadLog(d.Record.Log, len(d.Rows))
-	if err != nil { // a document that was never stored nor built
-		return h
-	}
 	least, most := math.Inf(1), 0.0
 	each := func(f func(column int, took float64, n uint64)) {
-		for i := range moments {
-			m := &moments[i]
+		for m := range measure.Moments(d.Record.Log, len(d.Rows)) {
 			column := int(float64(m.Second) / width)
 			if d.Rows[m.Row].Setup || column >= columns {
 				continue
@@ -473,8 +490,7 @@ func (d *Document) heat(length float64) heat {
 		}
 	}
 	each(func(_ int, took float64, _ uint64) { least, most = min(least, took), max(most, took) })
-	for i := range moments {
-		m := &moments[i]
+	for m := range measure.Moments(d.Record.Log, len(d.Rows)) {
 		if column := int(float64(m.Second) / width); !d.Rows[m.Row].Setup && column < columns {
 			h.Failed[column] += m.Failures + m.NotIssued
 		}

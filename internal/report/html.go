@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -202,11 +203,14 @@ func (p *htmlPage) reasons(d *Document) {
 		}
 	}
 	for _, n := range d.notes() {
-		if n != p.Lag && !strings.HasPrefix(n, "changed on the command line: ") && !strings.HasPrefix(n, "taken out by that: ") {
+		if n != p.Lag && !slices.ContainsFunc(inFacts, func(begin string) bool { return strings.HasPrefix(n, begin) }) {
 			p.Warnings = append(p.Warnings, n)
 		}
 	}
 }
+
+// inFacts are how notes begin that the page has among the facts of the run.
+var inFacts = []string{"changed on the command line: ", "taken out by that: ", "sent nothing: ", "database: "}
 
 // advice says what to do about a verdict that is no pass.
 func (d *Document) advice() (out []string) {
@@ -217,9 +221,13 @@ func (d *Document) advice() (out []string) {
 	case d.ExitCode == 9:
 		say("The run was ended by a signal, so what it saw is partial and proves nothing. Run it again to its end.")
 	case d.ExitCode == 7:
-		say("The target did not answer before the load, and none was sent. See that the system is up at " + d.Target + ", or name another place with --target.")
+		say("The target did not answer before the load, and none was sent. See that the system is up, or name another place with --target.")
 	case d.ExitCode == 6:
 		say("The run was refused before any load was sent. The reason names the rule; change the target or the rule, not the gate.")
+	case d.ExitCode == 8:
+		say("The database could not be filled, so no load was sent, and what had been written was taken back. The reason says where it failed.")
+	case d.ExitCode == 10:
+		say("The promises were judged, but rows of this run are left in the database. Remove them with the command clean before the next run.")
 	case len(d.Record.Invalid) > 0:
 		say("The run is invalid: what was measured may be the load generator's doing and not the target's, so no promise can be judged. Use a larger machine or less load, and run it again.")
 	case d.Overall == slo.OverallFail:
@@ -313,6 +321,10 @@ func (p *htmlPage) facts(d *Document) {
 	add("Target", d.Target)
 	add("Address", d.Generator.Address)
 	add("Certificate", notVerified(d.Insecure))
+	if d.Data != nil {
+		add("Database", d.Data.sentence())
+		add("Digest of the data", d.Data.Digest)
+	}
 	add("Load", d.load())
 	add("Overrides", strings.Join(d.Overrides, " "))
 	add("Left out by them", strings.Join(d.Dropped, "; "))
@@ -368,7 +380,7 @@ func (p *htmlPage) rows(d *Document) {
 		}
 		if len(p.Rows) < maxPageSparks {
 			b := newBinned(d.seriesOf(index), length, width, bins)
-			v.P95, v.Rate = spark(b.P95), spark(b.Rate)
+			v.P95, v.Rate = spark(b.P95, b.Beyond.P95), spark(b.Rate, nil)
 		}
 		p.Rows = append(p.Rows, v)
 	}

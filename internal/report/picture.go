@@ -136,9 +136,10 @@ const (
 	sparkHigh = 22
 )
 
-// spark draws values as the d of a path: gaps where there are none, the top
-// for what is beyond all others. The scale begins at zero.
-func spark(values []amount) string {
+// spark draws values as the d of a path: gaps where there are none, a mark at
+// the top where over says that they are beyond all others. The scale begins at
+// zero.
+func spark(values []amount, over []int) string {
 	step := (len(values) + sparkPoints - 1) / sparkPoints
 	if step == 0 {
 		return ""
@@ -147,12 +148,12 @@ func spark(values []amount) string {
 	most := 0.0
 	for i := 0; i < len(values); i += step {
 		worst := math.NaN()
-		for _, v := range values[i:min(i+step, len(values))] {
-			switch v := float64(v); {
-			case math.IsNaN(v):
-			case v < 0 || math.IsInf(worst, 1):
-				worst = math.Inf(1)
-			case math.IsNaN(worst) || v > worst:
+		for k, v := range values[i:min(i+step, len(values))] {
+			v := float64(v)
+			if math.IsNaN(v) && i+k < len(over) && over[i+k] > 0 {
+				v = math.Inf(1)
+			}
+			if v > worst || math.IsNaN(worst) {
 				worst = v
 			}
 		}

@@ -6,7 +6,8 @@
 //
 // data    {width, bins, series, stages, limits, heat}: bin i of a time axis is
 //         [i*width, (i+1)*width) seconds. A series is {name, values} by bin, or
-//         {name, points: [[x, y]]}; null is a gap, -1 is beyond all others.
+//         {name, points: [[x, y]]}; null is a gap. What is beyond all others
+//         is marked above the scale: counts by bin in beyond, or a y of -1.
 // options {title, unit, format, height, axis: "time" | "nines", log, stack, length}
 //
 // All text is put in as text, never as markup.
@@ -182,13 +183,15 @@ const Tollgate = (() => {
       for (let i = from; i < to; i++) f(centre(i), s.values[i], i);
     }
 
+    const isBeyond = (s, y, i) => s.points ? y < 0 : !!s.beyond && s.beyond[i] > 0;
+
     // domain finds the y axis: what is seen, and limits that are not far off it.
     function domain() {
       let low = Infinity, high = 0, beyond = false;
       for (const s of visible())
         each(s, (x, y, i) => {
-          if (y === null || y === undefined) return;
-          if (y < 0) { beyond = beyond || inView(x); return; }
+          if (isBeyond(s, y, i)) beyond = beyond || inView(x);
+          if (y === null || y === undefined || y < 0) return;
           if (!s.points && !inView(x)) return;
           if (o.stack) y = stacked(s, i)[1];
           high = Math.max(high, y);
@@ -342,7 +345,7 @@ const Tollgate = (() => {
       let d = "";
       const y = TOP + 3 + 4 * Math.min(row, 3);
       each(s, (x, v, i) => {
-        if (v === null || v === undefined || v >= 0) return;
+        if (!isBeyond(s, v, i)) return;
         const half = s.points ? 0.025 : data.width / 2;
         d += "M" + X(x - half).toFixed(1) + " " + y + "H" + Math.max(X(x + half), X(x - half) + 1.5).toFixed(1);
       });
@@ -351,9 +354,9 @@ const Tollgate = (() => {
 
     function path(parent, s, X, Y, y1) {
       let d = "", fill = "", pen = false, points = 0, start = 0;
-      each(s, (x, y) => {
-        if (y < 0) points++;
+      each(s, (x, y, i) => {
         if (y === null || y === undefined || y < 0) {
+          if (isBeyond(s, y, i)) points++;
           if (pen && s.style === "area") fill += "V" + y1 + "H" + start.toFixed(1) + "z";
           pen = false;
           return;
@@ -436,7 +439,7 @@ const Tollgate = (() => {
       }
       const i = Math.floor(cursor / data.width);
       const y = s.values[i];
-      return y === null || y === undefined ? null : [centre(i), y];
+      return (y === null || y === undefined) && !isBeyond(s, y, i) ? null : [centre(i), y, i];
     }
 
     function stageAt(t) {
@@ -452,8 +455,10 @@ const Tollgate = (() => {
       const shown = cursor !== null && inView(cursor);
       for (const s of series) {
         const at = shown && !off.has(s.name) ? valueAt(s) : null;
-        s.output.textContent = at ? (at[1] < 0 ? "∞" : s.format(at[1])) : shown && !off.has(s.name) ? "–" : "";
-        if (at && !o.stack && at[1] >= 0) draw(over, "circle", { class: "dot s" + s.tone, cx: X(at[0]).toFixed(1), cy: Y(at[1]).toFixed(1), r: 3.5 });
+        const finite = at && at[1] !== null && at[1] !== undefined && at[1] >= 0;
+        const words = at ? [finite ? s.format(at[1]) : "", isBeyond(s, at[1], at[2]) ? "∞" : ""].filter((w) => w) : [];
+        s.output.textContent = words.length ? words.join(", ") : shown && !off.has(s.name) ? "–" : "";
+        if (finite && !o.stack) draw(over, "circle", { class: "dot s" + s.tone, cx: X(at[0]).toFixed(1), cy: Y(at[1]).toFixed(1), r: 3.5 });
       }
       if (data.heat) heatValue(over, shown);
       if (!shown) return;

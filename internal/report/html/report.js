@@ -75,9 +75,9 @@
       const line = data.lines[r];
       return Object.assign({}, base, {
         series: [
-          { name: "p50", values: line.p50, style: "line", tone: 2 },
-          { name: "p95", values: line.p95, style: "line", tone: 0 },
-          { name: "p99", values: line.p99, style: "thin", tone: 1 },
+          { name: "p50", values: line.p50, beyond: line.beyond.p50, style: "line", tone: 2 },
+          { name: "p95", values: line.p95, beyond: line.beyond.p95, style: "line", tone: 0 },
+          { name: "p99", values: line.p99, beyond: line.beyond.p99, style: "thin", tone: 1 },
         ],
         limits: data.limits.filter((l) => l.lines.includes(r)),
       });
