@@ -225,7 +225,7 @@ func TestReportInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	fail, long := Build(failing(t)), Build(lasting(t, 3600, 20))
+	fail, long := Build(watched(t)), Build(lasting(t, 3600, 20))
 
 	t.Run("OpensQuietlyAtADeskAndOnAPhone", func(t *testing.T) {
 		for _, name := range []string{"estimated", "interrupted", "nothing", "nasty", "long-names"} {
@@ -332,6 +332,14 @@ func TestReportInABrowser(t *testing.T) {
 		b.until(line + ` === null && ` + p95 + `.getAttribute("aria-pressed") === "false"`)
 		b.run(p95 + `.click()`)
 		b.until(line + ` !== null && ` + p95 + `.getAttribute("aria-pressed") === "true"`)
+		b.quiet()
+	})
+
+	t.Run("ProbesHaveTheSameAxis", func(t *testing.T) {
+		b := short.in(t)
+		if got := b.number(chart("stored") + `.querySelectorAll('path[data-name="value"]').length`); got != 1 {
+			t.Errorf("%v lines of the probe", got)
+		}
 		b.quiet()
 	})
 

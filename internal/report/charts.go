@@ -40,7 +40,7 @@ type charts struct {
 	Heat     heat        `json:"heat"`
 	Failing  []line      `json:"failing"`
 	Health   []line      `json:"health"` // cpu, steal, throttled, lag p99, gc pause
-	Probes   []line      `json:"probes"`
+	Probes   []probed    `json:"probes"`
 }
 
 // amount is a number to four digits: null where it is missing, -1 where it is
@@ -108,6 +108,14 @@ type line struct {
 	Values []amount `json:"values"`
 }
 
+// probed is what a probe read: the value that held last, or of a counter its
+// rise per second from one reading to the next.
+type probed struct {
+	Name    string   `json:"name"`
+	Counter bool     `json:"counter"`
+	Values  []amount `json:"values"`
+}
+
 // limit is a promised latency, drawn where it holds.
 type limit struct {
 	Lines  []int           `json:"lines"` // whose charts it belongs to
@@ -164,7 +172,7 @@ func (d *Document) charts() charts {
 	c := charts{
 		Started: d.Started, Elapsed: amount(length), Width: amount(width), Bins: bins,
 		Stages: []stretch{}, Lines: []binned{}, Limits: []limit{}, Arrivals: [][2]amount{}, Level: [][2]amount{},
-		Users: []line{}, Failing: []line{}, Health: []line{}, Probes: []line{},
+		Users: []line{}, Failing: []line{}, Health: []line{},
 	}
 	shown := d.detailed()
 	for _, i := range shown {
@@ -183,7 +191,7 @@ func (d *Document) charts() charts {
 	c.Users = d.crowd(width, bins)
 	c.Heat = d.heat(length)
 	c.Failing = d.failing(length, width, bins)
-	c.Health = d.pulse(width, bins)
+	c.Health, c.Probes = d.pulse(width, bins), d.probed(width, bins)
 	return c
 }
 
@@ -577,6 +585,47 @@ func worstOf(at []float64, values []Number, shift, width float64, bins int) []am
 		}
 		if v := amount(values[i]); math.IsNaN(float64(out[b])) || v > out[b] {
 			out[b] = v
+		}
+	}
+	return out
+}
+
+// probed spreads the readings of each probe over the bins that they hold for.
+func (d *Document) probed(width float64, bins int) []probed {
+	out := []probed{}
+	for i := range d.Probes[:min(len(d.Probes), maxProbes)] {
+		p := &d.Probes[i]
+		line := probed{p.Name, p.Counter, missing(bins)}
+		hold := func(from, to float64, v Number) {
+			for b := int(max(from, 0) / width); b < bins && float64(b)*width <= to; b++ {
+				line.Values[b] = amount(v)
+			}
+		}
+		some := false
+		for k, v := range p.Value {
+			if !v.Known() {
+				continue
+			}
+			from, to := p.At[k], p.At[k]
+			if k+1 < len(p.At) {
+				to = p.At[k+1]
+			}
+			switch {
+			case !p.Counter:
+				hold(from, to, v)
+				some = true
+			case to > from && p.Value[k+1].Known():
+				next := p.Value[k+1]
+				rise := next - v
+				if next < v { // it has begun anew
+					rise = next
+				}
+				hold(from, to, rise/Number(to-from))
+				some = true
+			}
+		}
+		if some {
+			out = append(out, line)
 		}
 	}
 	return out

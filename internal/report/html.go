@@ -103,6 +103,7 @@ type htmlPage struct {
 	MoreRows  int
 	Setup     bool // some rows are set-up
 	Unbounded bool // some latency has no finite value
+	Probes    []probeView
 	Failures  []failureView
 	MoreKinds int
 	Lag       string
@@ -143,6 +144,11 @@ type cell struct {
 	Bad  bool
 }
 
+type probeView struct {
+	Cells []string
+	Why   string // why it last had no answer
+}
+
 type failureView struct{ Count, Row, Class, Message string }
 
 var tones = map[slo.Verdict][3]string{
@@ -171,6 +177,15 @@ func (d *Document) page(data []byte) *htmlPage {
 	p.facts(d)
 	p.rows(d)
 	p.failures(d)
+	for i := range d.Probes {
+		v := probeView{Cells: d.Probes[i].summary()}
+		for _, why := range d.Probes[i].Why {
+			if why != "" {
+				v.Why = why
+			}
+		}
+		p.Probes = append(p.Probes, v)
+	}
 	return p
 }
 

@@ -185,6 +185,8 @@ func TestNoTextBreaksOutOfThePage(t *testing.T) {
 		*list = append(*list, "x")
 	}
 	d.Regated = &Regated{Overrides: []string{"x"}}
+	d.Data = &Data{Where: "x", Digest: "x", Tables: []SeededTable{{Table: "x", As: "x"}}}
+	d.Probes = []Probe{{Name: "x", At: []float64{1, 2}, Value: []Number{1, none}, Why: []string{"x", "x"}}}
 	page := func(text string) []byte {
 		editStrings(d, false, func(string) string { return clean(text) }) // as Build and Decode do
 		for i := range d.SLOs {
@@ -523,6 +525,27 @@ func TestIntervalOfAPercentileIsHeldAgainstWhatItIsOf(t *testing.T) {
 		}
 		if s.Interval.Unit == s.Unit && float64(s.Interval.Limit) != s.LimitValue {
 			t.Errorf("%s: the interval is held against %v", s.Claim, s.Interval.Limit)
+		}
+	}
+}
+
+func TestProbesAreDrawnForAsLongAsTheirReadingsHold(t *testing.T) {
+	d := Build(watched(t))
+	d.Probes = append(d.Probes, Probe{Name: "queue", At: []float64{1, 4, 8}, Value: []Number{5, none, 9}, Why: []string{"", "refused", ""}})
+	got := d.charts().Probes
+	if len(got) != 2 || got[0].Name != "stored" || got[1].Name != "queue" {
+		t.Fatalf("drawn are %+v", got)
+	}
+	if v := got[0].Values; math.Abs(float64(v[0])-1227/5.0) > 0.1 || math.Abs(float64(v[9])-66.5/9) > 0.1 {
+		t.Errorf("the counter rises by %v and then by %v a second", v[0], v[9])
+	}
+	if v := got[1].Values; v[3] != 5 || v[8] != 9 || !math.IsNaN(float64(v[6])) {
+		t.Errorf("the queue is %v", v)
+	}
+	page := string(htmlOf(t, d))
+	for _, want := range []string{">stored<", ">queue<", "refused"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is not in the page", want)
 		}
 	}
 }

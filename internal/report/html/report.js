@@ -104,7 +104,7 @@
         options({ title: "Failures", unit: "per second", format: format.rate, height: 110, stack: true })));
     } else plots.append(make("p", { class: "none" }, "No request failed."));
     for (const p of data.probes)
-      place(chart(Object.assign({}, base, { series: [{ name: "value", values: p.values, tone: 3 }] }), options({ title: p.name, unit: "probe", format: format.plain, height: 90 })));
+      place(chart(Object.assign({}, base, { series: [{ name: "value", values: p.values, tone: 3 }] }), options({ title: p.name, unit: p.counter ? "probe, rise per second" : "probe", format: format.plain, height: 90 })));
     const health = Object.fromEntries(data.health.map((h) => [h.name, h.values]));
     if (health.cpu && health.cpu.some((v) => v !== null)) {
       const series = [{ name: "processors", values: health.cpu, tone: 0, style: "area" }];
