@@ -56,8 +56,8 @@ func (a amount) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, float64(a), 'g', 4, 64), nil
 }
 
-// instant is a time or another number that is kept exactly.
-func instant(v float64) json.RawMessage {
+// atSecond is a time that is kept to the millisecond.
+func atSecond(v float64) json.RawMessage {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return json.RawMessage("null")
 	}
@@ -154,8 +154,8 @@ func binning(elapsed float64, most int) (width float64, bins int) {
 	return width, int(math.Ceil(elapsed / width))
 }
 
-// length is how long the run was, as far as anything is known of it.
-func (d *Document) length() float64 {
+// lasted is how long the run was, as far as anything is known of it.
+func (d *Document) lasted() float64 {
 	const most = 10 * 365 * 24 * 3600
 	end := d.Elapsed
 	for i := range d.Timeline {
@@ -167,7 +167,7 @@ func (d *Document) length() float64 {
 }
 
 func (d *Document) charts() charts {
-	length := d.length()
+	length := d.lasted()
 	width, bins := binning(length, maxBins)
 	c := charts{
 		Started: d.Started, Elapsed: amount(length), Width: amount(width), Bins: bins,
@@ -372,11 +372,11 @@ func (d *Document) stretches() []stretch {
 				kind = s.Shape
 			}
 			judged := s.phase().Judged()
-			if n := len(out); n > 0 && out[n-1].Name == s.Stage && out[n-1].Kind == kind && out[n-1].Judged == judged && bytes.Equal(out[n-1].To, instant(s.Start)) {
-				out[n-1].To = instant(s.End)
+			if n := len(out); n > 0 && out[n-1].Name == s.Stage && out[n-1].Kind == kind && out[n-1].Judged == judged && bytes.Equal(out[n-1].To, atSecond(s.Start)) {
+				out[n-1].To = atSecond(s.End)
 				continue
 			}
-			out = append(out, stretch{s.Stage, kind, judged, instant(s.Start), instant(s.End)})
+			out = append(out, stretch{s.Stage, kind, judged, atSecond(s.Start), atSecond(s.End)})
 		}
 	}
 	return out
@@ -416,7 +416,7 @@ func (d *Document) limits(shown []int) []limit {
 			if from < to && len(lines) > 0 {
 				out = append(out, limit{
 					Lines: lines, Label: s.Metric + " " + s.Op + " " + s.Limit, Metric: s.Metric, Value: amount(s.LimitValue),
-					Failed: s.Verdict == slo.Fail, From: instant(from), To: instant(to),
+					Failed: s.Verdict == slo.Fail, From: atSecond(from), To: atSecond(to),
 				})
 			}
 		}

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,25 +39,16 @@ const (
 	maxPageReasons  = 20
 )
 
-// HTML writes report.html, the report that a release is signed off on: one file
+// html returns report.html, the report that a release is signed off on: one file
 // that opens from disk, asks the network for nothing, and whose first screen
 // needs no script. The same document gives the same bytes.
-func (d *Document) HTML(w io.Writer) error {
+func (d *Document) html() ([]byte, error) {
 	data, err := json.Marshal(d.charts()) // with < as \u003c
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var b bytes.Buffer // a template writes in hundreds of pieces
-	if err := pageTemplate().Execute(&b, d.page(data)); err != nil {
-		return err
-	}
-	_, err = w.Write(b.Bytes())
-	return err
-}
-
-func (d *Document) html() ([]byte, error) {
 	var b bytes.Buffer
-	err := d.HTML(&b)
+	err = pageTemplate().Execute(&b, d.page(data))
 	return b.Bytes(), err
 }
 
@@ -382,7 +372,7 @@ func (p *htmlPage) rows(d *Document) {
 	if len(d.Rows) == 0 {
 		return
 	}
-	length := d.length()
+	length := d.lasted()
 	width, bins := binning(length, maxBins)
 	add := func(group string, index int, r *Row) {
 		v := rowView{Group: group, Method: r.Method, Name: r.Name}

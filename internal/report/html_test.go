@@ -21,11 +21,11 @@ import (
 
 func htmlOf(t testing.TB, d *Document) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	if err := d.HTML(&b); err != nil {
+	b, err := d.html()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return b.Bytes()
+	return b
 }
 
 // stored returns a document as it comes back from result.json.
@@ -345,8 +345,8 @@ func TestChartsShowEveryRequestOnce(t *testing.T) {
 		var counted, failed float64
 		for i := range c.Lines[0].Rate {
 			if c.Lines[0].Rate[i] != nil {
-				counted += *c.Lines[0].Rate[i] * covered(i, d.length(), c.Width)
-				failed += *c.Lines[0].Failed[i] * covered(i, d.length(), c.Width)
+				counted += *c.Lines[0].Rate[i] * covered(i, d.lasted(), c.Width)
+				failed += *c.Lines[0].Failed[i] * covered(i, d.lasted(), c.Width)
 			}
 		}
 		if math.Abs(counted-float64(d.Total.Requests)) > 0.005*counted+1 || math.Abs(failed-float64(d.Total.Failures)) > 0.005*failed+1 {
