@@ -122,7 +122,7 @@ func (a *app) regate(doc *report.Document, r report.Regating, verdict state, o r
 		return err
 	}
 	if o.out != "" && len(verdict.notStored) == 0 {
-		fmt.Fprintf(a.err, "report: %s\n", filepath.Join(o.out, "summary.md"))
+		fmt.Fprintf(a.err, "report: %s\n", filepath.Join(o.out, "report.html"))
 	}
 	x := verdict.exit()
 	if x.code == pass {

@@ -449,6 +449,7 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 		r.Invalid = append(r.Invalid, e.state.invalid...)
 		verdict.invalid = append(mismatch, r.Invalid...)
 		r.Spans, r.Users, r.Probes = spans(res.Plan, res.Spans), users(res.Gauges), res.Readings
+		r.Health = res.Health
 		r.Unreached, r.Broke = res.Unreached(), res.Broke
 		r.Started, r.Elapsed, r.Complete = res.Started, res.Elapsed, !res.Interrupted && res.Aborted == ""
 	}
@@ -539,7 +540,7 @@ func (a *app) tell(doc *report.Document, e *ending, o runOptions) error {
 		return err
 	}
 	if len(e.state.notStored) == 0 && !o.quiet {
-		fmt.Fprintf(a.err, "report: %s\n", filepath.Join(o.out, "summary.md"))
+		fmt.Fprintf(a.err, "report: %s\n", filepath.Join(o.out, "report.html"))
 	}
 	return nil
 }

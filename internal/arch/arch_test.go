@@ -217,6 +217,18 @@ var modules = map[string]module{
 		why: "PostgreSQL's protocol: COPY, pipelines, types",
 		in:  []string{"internal/demo", "internal/postgres", "internal/probe", "pkg/seed"}, tests: []string{"cmd/runner"},
 	},
+	"github.com/chromedp/chromedp": {
+		why:   "report.html is tried in the browser that people open it with",
+		tests: []string{"internal/report"},
+	},
+	"github.com/chromedp/cdproto": {
+		why:   "what chromedp's browser is told and tells, by its types",
+		tests: []string{"internal/report"},
+	},
+	"golang.org/x/net": {
+		why:   "what a browser would make of the HTML of a report",
+		tests: []string{"internal/report"},
+	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},
 	"go.uber.org/goleak":              {why: "goroutines that outlive their test", tests: everywhere},

@@ -23,13 +23,16 @@ func ReadLog(log []byte, rows int) ([]Moment, error) {
 	}
 	out := make([]Moment, len(points))
 	for i := range points {
-		p := &points[i]
-		out[i] = Moment{
-			Row: p.row, Second: p.second, Requests: p.requests, Failures: p.failures, NotIssued: p.notIssued,
-			Response: Hist{Coarse: true, Packed: p.packed, Count: total(p.packed), Max: maxTime},
-		}
+		out[i] = points[i].moment()
 	}
 	return out, nil
+}
+
+func (p *point) moment() Moment {
+	return Moment{
+		Row: p.row, Second: p.second, Requests: p.requests, Failures: p.failures, NotIssued: p.notIssued,
+		Response: Hist{Coarse: true, Packed: p.packed, Count: total(p.packed), Max: maxTime},
+	}
 }
 
 // RowsOf returns the number of distinct rows of some steps, and the row that

@@ -38,6 +38,7 @@ func Build(r Run) *Document {
 		Unreached: list(r.Unreached),
 		Users:     population(r.personas(), r.Users),
 		Probes:    probes(r.Probes),
+		Health:    health(r.Health),
 	}
 	s := r.Snapshot
 	if s == nil || s.Layout == nil { // the run ended before its first request
@@ -142,6 +143,13 @@ func slos(results []slo.Result) []SLO {
 		if r.Value != nil {
 			out[i].Value = number(*r.Value)
 		}
+		if in := r.Interval; in != nil {
+			limit := o.Limit
+			if in.Unit != o.Unit { // the share of bad requests of a percentile
+				limit = 1 - o.Metric.Q
+			}
+			out[i].Interval = &Interval{Low: number(in.Low), High: number(in.High), Limit: number(limit), Unit: units[in.Unit]}
+		}
 	}
 	return out
 }
@@ -167,6 +175,21 @@ func population(personas []string, users []Users) Population {
 		}
 	}
 	return p
+}
+
+// health turns seconds into columns.
+func health(seconds []measure.Health) Health {
+	h := Health{At: []float64{}, CPU: []Number{}, LagP99: []Number{}, GCPause: []Number{}, Throttled: []Number{}, Steal: []Number{}}
+	for _, s := range seconds {
+		lag := none
+		if s.Sent > 0 {
+			lag = number(s.LagP99)
+		}
+		h.At = append(h.At, time.Duration(s.At).Seconds())
+		h.CPU, h.LagP99, h.GCPause = append(h.CPU, number(s.CPU)), append(h.LagP99, lag), append(h.GCPause, number(s.GCPause))
+		h.Throttled, h.Steal = append(h.Throttled, number(s.Throttled)), append(h.Steal, number(s.Steal))
+	}
+	return h
 }
 
 // rowKey is what makes a row one row.

@@ -117,6 +117,11 @@ func (d *Document) consistent() error {
 			return fmt.Errorf("probe %q: %w", d.Probes[i].Name, err)
 		}
 	}
+	for _, column := range [][]Number{d.Health.CPU, d.Health.LagP99, d.Health.GCPause, d.Health.Throttled, d.Health.Steal} {
+		if len(column) != len(d.Health.At) {
+			return fmt.Errorf("health: a column of %d values beside %d moments", len(column), len(d.Health.At))
+		}
+	}
 	for _, p := range d.Users.Personas {
 		if len(p.Active) != len(d.Users.At) {
 			return fmt.Errorf("users of %q: %d values beside %d moments", p.Persona, len(p.Active), len(d.Users.At))

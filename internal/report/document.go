@@ -52,6 +52,7 @@ type Document struct {
 	Timeline   []Series   `json:"timeline"`  // all rows but set-up first, then each row
 	Users      Population `json:"users"`
 	Probes     []Probe    `json:"probes"`
+	Health     Health     `json:"health"` // of the generator, over time
 
 	Data        *Data       `json:"data"` // null: no database was prepared
 	Fingerprint Fingerprint `json:"fingerprint"`
@@ -109,6 +110,18 @@ type SLO struct {
 	Reason     string      `json:"reason"`
 	Line       int         `json:"line"` // with Col where it is written in the spec; 0: nowhere
 	Col        int         `json:"col"`
+	Interval   *Interval   `json:"interval"` // null: the claim was not estimated
+}
+
+// Interval is where the true value of a claim's metric lies, and what that is
+// held against.
+type Interval struct {
+	Low   Number `json:"low"`
+	High  Number `json:"high"` // null: there is no upper bound
+	Limit Number `json:"limit"`
+	// Unit is that of the claim, or ratio for a percentile of which only the
+	// share of bad requests is bounded.
+	Unit Unit `json:"unit"`
 }
 
 // Row is what the requests of one name and method did, over the whole run.
@@ -244,6 +257,17 @@ type Population struct {
 type Inhabitants struct {
 	Persona string `json:"persona"`
 	Active  []int  `json:"active"`
+}
+
+// Health is how the generator itself fared, second by second, in columns of
+// equal length.
+type Health struct {
+	At        []float64 `json:"at"`        // end of the second, since the start of the run
+	CPU       []Number  `json:"cpu"`       // share of the processors that it may use
+	LagP99    []Number  `json:"lag_p99"`   // seconds; null where nothing was sent
+	GCPause   []Number  `json:"gc_pause"`  // seconds, the longest
+	Throttled []Number  `json:"throttled"` // share of the time that a quota kept it waiting
+	Steal     []Number  `json:"steal"`     // share of the machine's time that a neighbour took
 }
 
 // Number is a number that may be missing: null in JSON where it is not finite.

@@ -30,7 +30,7 @@ func TestSecretIsInNoFormInAnyRendering(t *testing.T) {
 		t.Fatal(err)
 	}
 	places := map[string]string{
-		"result.json": string(result), "verdict.json": verdictJSON(t, d), "summary.md": string(d.Markdown()),
+		"result.json": string(result), "verdict.json": verdictJSON(t, d), "summary.md": string(d.Markdown()), "report.html": string(htmlOf(t, d)),
 		"screen": text(t, d, TextOptions{Width: 2000}),
 	}
 	for place, got := range places {

@@ -12,6 +12,7 @@ type rendering struct {
 // renderings are the files of a result folder beside result.json, in the order
 // in which they appear. verdict.json is last: where it is, everything is.
 var renderings = []rendering{
+	{"report.html", (*Document).html},
 	{"summary.md", func(d *Document) ([]byte, error) { return d.Markdown(), nil }},
 	{"junit.xml", (*Document).junit},
 	{"stats.csv", (*Document).statsCSV},

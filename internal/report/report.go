@@ -22,6 +22,7 @@ type Run struct {
 	Spans     []Span
 	Users     []Users
 	Probes    []measure.Readings
+	Health    []measure.Health   // of the generator, second by second
 	Unreached []string           // rows that sent nothing
 	Broke     map[string]float64 // by steps stage: the level that did not hold
 	Overrides []string           // what the command line changed, as it would be typed
