@@ -30,7 +30,8 @@ type Copy struct {
 type logMark struct{ chunk, offset int }
 
 // tallyCopy is a tally's slots from first on: no sample ends later than its
-// deadline and a while, so what lies before has long been the same.
+// deadline and a while, so what lay so far before the end of the last copy has
+// long been the same.
 type tallyCopy struct {
 	lost   uint64
 	first  int
@@ -79,7 +80,8 @@ func (r *Recorder) Copy() *Copy {
 		}
 	}
 	for i := range r.tallies {
-		c.tallies[i] = r.tallies[i].copy(int(r.timeout/1e9) + lateSlots)
+		before := &last.tallies[i]
+		c.tallies[i] = r.tallies[i].copy(before.first + len(before.slots) - int(r.timeout/1e9) - lateSlots)
 	}
 	if c.failed != last.failed {
 		c.failures = make(map[failureKind]uint64, len(r.failures.kept))
@@ -145,8 +147,9 @@ func (p *page) equal(o *page) bool {
 	return o.wide != nil && *p.wide == *o.wide
 }
 
-func (t *tally) copy(window int) tallyCopy {
-	first := max(0, len(t.slots)-window)
+// copy copies the slots from first on.
+func (t *tally) copy(first int) tallyCopy {
+	first = max(0, first)
 	c := tallyCopy{lost: t.lost, first: first, slots: slices.Clone(t.slots[first:])}
 	if t.sums != nil {
 		c.sums = slices.Clone(t.sums[first:])
