@@ -247,7 +247,7 @@ func TestABaselineOfAnotherTopologyIsRefusedAfterTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	claims, evidence := []slo.Claim{{Objective: objective, Stage: "steady"}}, make([]slo.Evidence, 1)
-	b := &baseline{name: "first", doc: &report.Document{Fingerprint: other}}
+	b := &baseline{name: "first", doc: &report.Document{Fingerprint: other}, asked: true}
 	why := b.fill(claims, evidence, own)
 	if len(why) != 1 || why[0] != "no baseline: first cannot be compared with this run: topology: 1 loops, and 2 loops" {
 		t.Errorf("%q", why)
