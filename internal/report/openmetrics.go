@@ -117,8 +117,12 @@ func (e *exposition) rows(d *Document, family string, f func(*Row, []string)) {
 // nth returns a label that tells apart what has the same labels otherwise, as
 // when masking gave two rows one name.
 func (e *exposition) nth(family string, labels []string) []string {
+	written := make([]string, len(labels)) // in which a control character more makes no difference
+	for i, l := range labels {
+		written[i] = escapeLabel(l)
+	}
 	for n := 1; ; n++ {
-		key := fmt.Sprintf("%s %d %q", family, n, labels)
+		key := fmt.Sprintf("%s %d %q", family, n, written)
 		if e.seen[key] {
 			continue
 		}
