@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,21 +20,6 @@ import (
 	"tollgate/pkg/slo"
 	"tollgate/specs"
 )
-
-// times returns how often a test does what it does: so often in the suite, and
-// as an environment variable says when somebody wants to know better.
-func times(t *testing.T, variable string, usually int) int {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return usually
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("%s: %v", variable, err)
-	}
-	return n
-}
 
 // A victim is a run in a process of its own.
 type victim struct {

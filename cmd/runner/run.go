@@ -41,6 +41,7 @@ type runOptions struct {
 	noSeed  bool     // the database is left alone
 	keep    bool     // what was seeded stays
 	changes []string // what other flags change of the test, as typed
+	commit  string   // of the repository around the spec
 
 	baseline *baseline // nil: none
 	journal  bool      // keep one in out while the run goes on
@@ -77,7 +78,7 @@ partial report is written. The same signal for the third time ends it at once.`,
 				if err != nil {
 					return err
 				}
-				o.changes = l.overrides()
+				o.changes, o.commit = l.overrides(), commitOf(args[0])
 				if o.format, err = a.chooseForm(o.format, o.json); err != nil {
 					return err
 				}
@@ -402,7 +403,7 @@ func (a *app) colored(p *printer, refused bool) bool {
 // outset is what is known of a run before it begins.
 func (e *ending) outset(o runOptions) report.Run {
 	r := report.Run{
-		Spec: e.plan.Spec, Overrides: o.changes, Started: e.started, Data: e.data,
+		Spec: e.plan.Spec, Commit: o.commit, Overrides: o.changes, Started: e.started, Data: e.data,
 		Generator: report.Generator{
 			Version: buildVersion(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 			Cores: runtime.NumCPU(), Seed: e.plan.Seed,

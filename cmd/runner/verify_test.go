@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -130,4 +131,19 @@ func TestUnsignedResultThatContradictsItselfIsRefused(t *testing.T) {
 	if c, out, _ := typed(t, "verify", dir, "--pub", pub); c != refused || !strings.Contains(out, "it was not signed") {
 		t.Errorf("unsigned, and a signature is asked for: %d: %s", c, out)
 	}
+}
+
+// times returns how often a test does what it does: so often in the suite, and
+// as an environment variable says when somebody wants to know better.
+func times(t *testing.T, variable string, usually int) int {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return usually
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
 }

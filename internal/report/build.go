@@ -25,6 +25,7 @@ func Build(r Run) *Document {
 		Reasons:   list(r.Reasons),
 		Method:    r.Judgement.Method,
 		Spec:      source(r.Spec),
+		Commit:    r.Commit,
 		Target:    r.Spec.Target.URL,
 		Insecure:  list(insecure(r.Spec)),
 		Overrides: list(r.Overrides),

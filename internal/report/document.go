@@ -32,6 +32,7 @@ type Document struct {
 	Method   string      `json:"method"`   // how the claims were decided
 
 	Spec      Source    `json:"spec"`
+	Commit    string    `json:"commit"`    // Git commit that was checked out around the spec, "" if unknown
 	Target    string    `json:"target"`    // URL without credentials
 	Insecure  []string  `json:"insecure"`  // targets whose certificate was not verified
 	Overrides []string  `json:"overrides"` // what the command line changed, as typed

@@ -318,6 +318,7 @@ func (p *htmlPage) facts(d *Document) {
 	add("Spec", d.Spec.File)
 	add("Profile", d.Spec.Profile)
 	add("Digest", d.Spec.Digest)
+	add("Git commit", d.Commit)
 	if d.Regated != nil {
 		add("Judged by", d.Regated.title()+", after the run")
 		add("Its digest", d.Regated.Spec.Digest)

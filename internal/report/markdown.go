@@ -153,6 +153,7 @@ func (p *page) run(d *Document) {
 	add("About", d.About)
 	add("Spec", d.Spec.File)
 	add("Digest", d.Spec.Digest)
+	add("Git commit", d.Commit)
 	add("Profile", d.Spec.Profile)
 	add("Target", d.Target)
 	add("Address", d.Generator.Address)

@@ -38,6 +38,7 @@ type Run struct {
 	Fingerprint Fingerprint
 	Invalid     []string // why the run may not be judged at all
 	Data        *Data    // nil: no database was prepared
+	Commit      string   // Git commit around the spec, "" if unknown
 	Baseline    string   // the stored run that it is compared with, as named; "" for none
 }
 

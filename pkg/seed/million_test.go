@@ -4,7 +4,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -54,16 +53,6 @@ func fromEnv(t testing.TB, name string, usual int) int {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return n
-}
-
-// peak is the most memory that this process has held, in bytes.
-func peak(t testing.TB) int64 {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return u.Maxrss << 10
 }
 
 // The server spends most of the time on references: two of each user are checked
