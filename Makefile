@@ -17,7 +17,7 @@ build: ## bin/runner, one static binary (VERSION=1.2.3 names a release)
 # Without fuzz: what is found by chance must not turn a gate red by chance. What
 # it has found stays in testdata/fuzz, and every test run tries that.
 test: race-ready postgres-ready prometheus-ready format vet check-specs ## everything, as CI runs it: format, vet, specs, tests with the race detector
-	$(GO) test -pgo=off -race ./...
+	$(GO) test -pgo=off -race -timeout 40m ./...
 	$(GO) test -pgo=off -count=1 -run TestHostileCorpusTakesLittleMemory ./pkg/exec
 
 # The race detector is written in C++ and linked by the C compiler.
