@@ -26,7 +26,8 @@ type table struct {
 	Kind     string // relkind: r, p for a partitioned one, v, m, f
 	Columns  []*column
 	Key      []string // columns of the primary key, in its order
-	Altering bool     // has a trigger or a rule that may change or refuse rows
+	Altering bool     // it or a part of it has a trigger or a rule that may change or refuse rows
+	Hidden   bool     // a policy may hide rows from the role
 	MayRead  bool     `json:"may_read"`
 	MayWrite bool     `json:"may_write"`
 	MayClean bool     `json:"may_clean"`
@@ -43,6 +44,7 @@ type column struct {
 	Sequence  string // whose next value is the default, "" for none
 	MayDraw   bool   `json:"may_draw"` // from the sequence
 	Type      string
+	Stored    string // Type, with the precision that the column rounds to
 	Shown     string // the type as people write it
 	Category  string // typcategory
 	Base      string // name of the base type, of the elements' for an array
@@ -57,6 +59,7 @@ type foreignKey struct {
 	Refers      string // oid
 	TableName   string `json:"table_name"`  // quoted, with its schema
 	RefersName  string `json:"refers_name"` // quoted, with its schema
+	Plain       bool   // Table is not partitioned
 	Columns, To []string
 	Action      string // confdeltype: a, r: refuses; c, n, d: reaches into Table
 }
@@ -74,6 +77,15 @@ func (t *table) shown() string {
 
 // quoted is a table as a statement writes it.
 func (t *table) quoted() string { return ident(t.Schema) + "." + ident(t.Name) }
+
+// only has a statement leave out the tables that inherit from a plain one:
+// their rows are not its own. A partitioned one has no others.
+func only(plain bool, quoted string) string {
+	if plain {
+		return "ONLY " + quoted
+	}
+	return quoted
+}
 
 // column returns a column by its name, or nil.
 func (t *table) column(name string) *column {
@@ -100,10 +112,11 @@ const tablesSQL = `WITH wanted AS (
 		WHERE c.oid = to_regclass(w.quoted)::oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')) c ON true)
 SELECT coalesce(json_object_agg(w.name, json_build_object(
 	'oid', w.oid::text, 'schema', w.nspname, 'name', w.relname, 'kind', w.relkind,
+	'hidden', row_security_active(w.oid),
 	'may_read', has_table_privilege(w.oid, 'SELECT'),
 	'may_write', has_table_privilege(w.oid, 'INSERT'),
 	'may_clean', has_table_privilege(w.oid, 'DELETE'),
-	'altering', EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = w.oid AND NOT t.tgisinternal AND t.tgtype & 2 = 2 AND t.tgtype & 12 <> 0)
+	'altering', EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE (t.tgrelid = w.oid OR w.relkind = 'p' AND t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(w.oid))) AND NOT t.tgisinternal AND t.tgtype & 2 = 2 AND t.tgtype & 12 <> 0)
 		OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = w.oid),
 	'key', coalesce((SELECT json_agg(a.attname ORDER BY k.ord) FROM pg_catalog.pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(num, ord), pg_catalog.pg_attribute a
 		WHERE i.indrelid = w.oid AND i.indisprimary AND k.ord <= i.indnkeyatts AND a.attrelid = w.oid AND a.attnum = k.num), '[]'),
@@ -111,7 +124,9 @@ SELECT coalesce(json_object_agg(w.name, json_build_object(
 		'name', a.attname, 'not_null', a.attnotnull OR t.typnotnull, 'generated', a.attgenerated <> '',
 		'identity', a.attidentity <> '', 'default', coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault, ''),
 		'sequence', s.seq, 'may_draw', CASE WHEN s.seq IS NOT NULL THEN has_sequence_privilege(s.seq, 'USAGE') ELSE false END,
-		'type', quote_ident(tn.nspname) || '.' || quote_ident(t.typname), 'shown', format_type(a.atttypid, a.atttypmod),
+		'type', quote_ident(tn.nspname) || '.' || quote_ident(t.typname),
+		'stored', quote_ident(tn.nspname) || '.' || quote_ident(t.typname) || CASE WHEN t.typname IN ('numeric', 'timestamp', 'timestamptz', 'time', 'timetz')
+			THEN coalesce(substring(format_type(a.atttypid, a.atttypmod) FROM '\([-0-9, ]+\)'), '') ELSE '' END, 'shown', format_type(a.atttypid, a.atttypmod),
 		'category', b.typcategory, 'base', coalesce(e.typname, b.typname),
 		'length', CASE WHEN coalesce(e.typname, b.typname) IN ('varchar', 'bpchar')
 			THEN greatest(CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END - 4, 0) ELSE 0 END,
@@ -138,7 +153,7 @@ const foreignSQL = `SELECT coalesce(json_agg(json_build_object('name', k.conname
 	'table_name', quote_ident(cn.nspname) || '.' || quote_ident(c.relname), 'refers_name', quote_ident(rn.nspname) || '.' || quote_ident(r.relname),
 	'columns', (SELECT json_agg(a.attname ORDER BY i.ord) FROM unnest(k.conkey) WITH ORDINALITY AS i(num, ord), pg_catalog.pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = i.num),
 	'to', (SELECT json_agg(a.attname ORDER BY i.ord) FROM unnest(k.confkey) WITH ORDINALITY AS i(num, ord), pg_catalog.pg_attribute a WHERE a.attrelid = k.confrelid AND a.attnum = i.num),
-	'action', k.confdeltype) ORDER BY k.conname), '[]')
+	'plain', c.relkind = 'r', 'action', k.confdeltype) ORDER BY k.conname), '[]')
 FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace
 JOIN pg_catalog.pg_class r ON r.oid = k.confrelid JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace

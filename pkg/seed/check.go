@@ -170,6 +170,7 @@ func (d *Database) planEntry(index int, s *spec.SeedTable, t *table, f *faults) 
 	if !t.MayWrite || !t.MayRead || !t.MayClean {
 		f.add(s.Pos, "GRANT SELECT, INSERT, DELETE ON "+t.quoted()+" TO the role", "the role may not read, write and clean %s", t.shown())
 	}
+	t.checkHidden(s.Pos, f)
 	for _, fd := range e.fields {
 		d.fix(fd)
 	}
@@ -177,6 +178,14 @@ func (d *Database) planEntry(index int, s *spec.SeedTable, t *table, f *faults) 
 		return nil
 	}
 	return e
+}
+
+// checkHidden reports a table of which the role may not see all rows: what is
+// hidden is not deleted.
+func (t *table) checkHidden(pos spec.Pos, f *faults) {
+	if t.Hidden {
+		f.add(pos, "ALTER ROLE … BYPASSRLS, or seed as the owner of the table", "row-level security may hide rows of %s from the role", t.shown())
+	}
 }
 
 // missing lists the columns that must be given and are not. Keys are apart.
@@ -434,6 +443,7 @@ func (d *Database) checkClean(c *catalog, f *faults) {
 		if !t.MayClean || !t.MayRead {
 			f.add(cl.Pos, "GRANT SELECT, DELETE ON "+t.quoted()+" TO the role", "the role may not clean %s", t.shown())
 		}
+		t.checkHidden(cl.Pos, f)
 		for j := range cl.Where {
 			w := &cl.Where[j]
 			col := t.column(w.Column)

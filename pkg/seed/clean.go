@@ -113,14 +113,20 @@ type cleaning struct {
 type target struct {
 	Name    string // quoted, with its schema
 	OID     string
-	Batches bool // a row's place in it (ctid) tells it from all others
+	Plain   bool // not partitioned: a row's place in it (ctid) tells it from all others
 	entries []int
 	clean   []int
 }
 
+// rows is the table as a statement writes it.
+func (t *target) rows() string { return only(t.Plain, t.Name) }
+
 func (c *cleaning) everything(ctx context.Context) error {
-	s := c.d.work
-	err := s.scan(ctx, &c.m, manifestSQL, c.run)
+	// Before anything is read: see seeding.
+	if err := c.commit(ctx, false, statement{`UPDATE tollgate.run SET state = 'cleaning' WHERE run = $1::text AND state <> 'done'`, []any{c.run}}); err != nil {
+		return err
+	}
+	err := c.d.work.scan(ctx, &c.m, manifestSQL, c.run)
 	if errors.Is(err, errNoRow) || err == nil && c.m.State == "done" {
 		c.none = true
 		return nil
@@ -134,12 +140,9 @@ func (c *cleaning) everything(ctx context.Context) error {
 	if err := c.blocked(ctx); err != nil {
 		return err
 	}
-	if err := c.commit(ctx, false, statement{`UPDATE tollgate.run SET state = 'cleaning' WHERE run = $1::text`, []any{c.run}}); err != nil {
-		return err
-	}
 	for _, group := range c.order() {
 		if err := c.delete(ctx, group); err != nil {
-			if r := refusal(err); r != nil && r.code == "23503" {
+			if r := refusal(err); r != nil && r.code == "23503" || errors.Is(err, errReached) {
 				// Rows came while we were deleting: say which.
 				if b := c.blocked(ctx); b != nil {
 					return b
@@ -195,12 +198,12 @@ func (c *cleaning) survey(ctx context.Context) error {
 		names[i] = t.Name
 	}
 	var found []target
-	if err := c.d.work.scan(ctx, &found, `SELECT coalesce(json_agg(json_build_object('name', w.name, 'oid', c.oid::text, 'batches', c.relkind = 'r' AND NOT c.relhassubclass)), '[]')
+	if err := c.d.work.scan(ctx, &found, `SELECT coalesce(json_agg(json_build_object('name', w.name, 'oid', c.oid::text, 'plain', c.relkind = 'r')), '[]')
 		FROM unnest($1::text[]) AS w(name) JOIN pg_catalog.pg_class c ON c.oid = to_regclass(w.name)::oid`, names); err != nil {
 		return err
 	}
 	for _, f := range found {
-		byName[f.Name].OID, byName[f.Name].Batches = f.OID, f.Batches
+		byName[f.Name].OID, byName[f.Name].Plain = f.OID, f.Plain
 	}
 	// A table that is no longer there took its rows with it.
 	var oids []string
@@ -304,34 +307,28 @@ func (c *cleaning) blocked(ctx context.Context) error {
 			continue
 		}
 		var some struct{ May, Any bool }
-		if err := c.d.work.scan(ctx, &some, `SELECT json_build_object('may', has_table_privilege($1::text::oid, 'SELECT'))`, k.Table); err != nil {
+		if err := c.d.work.scan(ctx, &some, `SELECT json_build_object('may', has_table_privilege($1::text::oid, 'SELECT') AND NOT row_security_active($1::text::oid))`, k.Table); err != nil {
 			return err
 		}
 		if !some.May {
 			if k.refuses() {
 				continue // the server sees to it
 			}
-			why = append(why, fmt.Sprintf("%s refers to %s (constraint %s), would be changed with it, and the role may not read it", k.TableName, k.RefersName, k.Name))
+			why = append(why, fmt.Sprintf("%s refers to %s (constraint %s), would be changed with it, and the role may not read all of it", k.TableName, k.RefersName, k.Name))
 			continue
 		}
 		set := make([]string, len(k.Columns))
-		on := make([]string, len(k.Columns))
 		for j, col := range k.Columns {
 			set[j] = ident(col) + " IS NOT NULL"
-			on[j] = "r." + ident(col) + " = t." + ident(k.To[j])
 		}
-		if err := c.d.work.scan(ctx, &some, `SELECT json_build_object('any', EXISTS (SELECT FROM `+k.TableName+` WHERE `+strings.Join(set, " AND ")+`))`); err != nil {
+		if err := c.d.work.scan(ctx, &some, `SELECT json_build_object('any', EXISTS (SELECT FROM `+only(k.Plain, k.TableName)+` WHERE `+strings.Join(set, " AND ")+`))`); err != nil {
 			return err
 		}
 		if !some.Any {
 			continue
 		}
-		sql := `SELECT count(*) FROM ` + k.TableName + ` AS r JOIN ` + t.Name + ` AS t ON ` + strings.Join(on, " AND ") + ` WHERE ` + c.doomed(t, "t")
-		if own := c.byOID(k.Table); own != nil {
-			sql += ` AND NOT coalesce(` + c.doomed(own, "r") + `, false)`
-		}
 		var n int64
-		if err := c.d.work.scan(ctx, &n, sql, c.run); err != nil {
+		if err := c.d.work.scan(ctx, &n, `SELECT count(*) `+c.staying(k, t, c.doomed(t, "t")), c.run); err != nil {
 			return err
 		}
 		if n > 0 {
@@ -348,6 +345,87 @@ func (c *cleaning) blocked(ctx context.Context) error {
 		"no row was deleted: if these are the load's, put a condition for them under seed.clean"+example+", for the runs to come; delete them by hand now, and type runner clean SPEC",
 		"%s: rows of run %s are in use: %s", c.d.at.where, c.run, strings.Join(why, "; "))
 }
+
+// staying is the rows that are to stay and refer by a constraint to those rows t
+// of a target for which a condition holds. $1 is the run.
+func (c *cleaning) staying(k *foreignKey, t *target, condition string) string {
+	on := make([]string, len(k.Columns))
+	for j, col := range k.Columns {
+		on[j] = "r." + ident(col) + " = t." + ident(k.To[j])
+	}
+	from := `FROM ` + only(k.Plain, k.TableName) + ` AS r JOIN ` + t.rows() + ` AS t ON ` + strings.Join(on, " AND ") + ` WHERE ` + condition
+	if own := c.byOID(k.Table); own != nil {
+		from += ` AND NOT coalesce(` + c.doomed(own, "r") + `, false)`
+	}
+	return from
+}
+
+// reaching are the constraints through which the server would change other rows
+// when rows of these tables go.
+func (c *cleaning) reaching(group []*target) (keys []*foreignKey) {
+	for i := range c.foreign {
+		k := &c.foreign[i]
+		if !k.refuses() && slices.ContainsFunc(group, func(t *target) bool { return t.OID == k.Refers }) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// errReached says that rows came, while others were being deleted, into which
+// the server would have reached.
+var errReached = errors.New("rows that refer to these came in the meantime")
+
+// deletion is a transaction that deletes rows of a group, and its last
+// statements. Where a constraint reaches into other rows it sees one state of the
+// database: the rows that refer to those of condition are looked for in it, and
+// the server refuses to reach into any that came since. It says so too if
+// anybody changed what is deleted, and then the deletion begins anew.
+func (c *cleaning) deletion(ctx context.Context, s *session, group []*target, condition func(*target) string, f func(*transaction) ([]statement, error)) error {
+	reaching := c.reaching(group)
+	if len(reaching) == 0 {
+		return s.inTransaction(ctx, func(tx *transaction) error {
+			last, err := f(tx)
+			if err != nil {
+				return err
+			}
+			return tx.finish(ctx, c.token, last...)
+		})
+	}
+	const most = 5
+	for try := 1; ; try++ {
+		err := s.between(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ", func(tx *transaction) error {
+			for _, k := range reaching {
+				var any bool
+				t := c.byOID(k.Refers)
+				if err := tx.scan(ctx, &any, `SELECT to_json(EXISTS (SELECT `+c.staying(k, t, condition(t))+`))`, c.run); err != nil {
+					return err
+				}
+				if any {
+					return errReached
+				}
+			}
+			last, err := f(tx)
+			if err != nil {
+				return err
+			}
+			// This state has an old beat of the lease, so another transaction
+			// holds the lease until this one is committed.
+			return c.d.side.inTransaction(ctx, func(fenced *transaction) error {
+				if _, err := fenced.exec(ctx, fence, c.token); err != nil {
+					return lostBy(err)
+				}
+				return tx.commit(ctx, last...)
+			})
+		})
+		if r := refusal(err); r == nil || r.code != notSerializable || try == most {
+			return err
+		}
+	}
+}
+
+// notSerializable is the code of what another transaction was in the way of.
+const notSerializable = "40001"
 
 // shownName is a quoted name as people write it.
 func shownName(quoted string) string {
@@ -397,6 +475,16 @@ func (m *manifestEntry) match(alias string, entry, chunk int) string {
 		" WHERE l.run = $1::text AND l.entry = " + strconv.Itoa(entry) + " AND " + which + " AND " + strings.Join(where, " AND ") + ")"
 }
 
+// recorded is a value v that the ledger keeps as an item, as the column of the
+// rows holds it and in another type.
+func (m *manifestEntry) recorded(item int, as string) string {
+	all := append(m.Key[:len(m.Key):len(m.Key)], m.Recorded...)
+	if item >= len(all) || all[item].Type == as {
+		return "v::" + as
+	}
+	return "v::" + all[item].Type + "::text::" + as
+}
+
 // condition is a condition of the spec on a row called alias. $1 is the run.
 func (c *cleaning) condition(m *manifestClean, alias string) string {
 	all := []string{"$1::text IS NOT NULL"} // so that each statement has its one parameter
@@ -404,7 +492,7 @@ func (c *cleaning) condition(m *manifestClean, alias string) string {
 		col := alias + "." + ident(w.Column)
 		switch w.Op {
 		case "rows":
-			all = append(all, col+" IN (SELECT v::"+w.Type+" FROM tollgate.keys AS k, unnest(k.vals) AS v WHERE k.run = $1::text AND k.entry = "+
+			all = append(all, col+" IN (SELECT "+c.m.Entries[w.Entry].recorded(w.Item, w.Type)+" FROM tollgate.keys AS k, unnest(k.vals) AS v WHERE k.run = $1::text AND k.entry = "+
 				strconv.Itoa(w.Entry)+" AND k.item = "+strconv.Itoa(w.Item)+")")
 		case "since":
 			all = append(all, col+" >= "+literal(c.m.Started)+"::pg_catalog.timestamptz")
@@ -435,7 +523,11 @@ func (c *cleaning) delete(ctx context.Context, group []*target) error {
 	}
 	close(chunks)
 	var failed atomic.Bool
-	if err := c.d.divided(min(writers, len(chunks)), func(hand *session, report func(func())) error {
+	hands := min(writers, len(chunks))
+	if len(c.reaching(group)) > 0 {
+		hands = min(1, hands) // they would be in each other's way
+	}
+	if err := c.d.divided(hands, func(hand *session, report func(func())) error {
 		for ch := range chunks {
 			if failed.Load() {
 				return nil
@@ -464,52 +556,75 @@ func (c *cleaning) delete(ctx context.Context, group []*target) error {
 
 // chunk deletes the rows of one chunk that are still there.
 func (c *cleaning) chunk(ctx context.Context, s *session, t *target, ch manifestChunk) error {
-	return s.inTransaction(ctx, func(tx *transaction) error {
+	match := c.m.Entries[ch.Entry].match("t", ch.Entry, ch.Chunk)
+	return c.deletion(ctx, s, []*target{t}, func(*target) string { return match }, func(tx *transaction) ([]statement, error) {
 		// The keys are few beside the table, which the server cannot know.
 		if _, err := tx.exec(ctx, `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`); err != nil {
-			return err
+			return nil, err
 		}
-		match := c.m.Entries[ch.Entry].match("t", ch.Entry, ch.Chunk)
-		n, err := tx.exec(ctx, `DELETE FROM `+t.Name+` AS t WHERE `+match, c.run)
+		n, err := tx.exec(ctx, `DELETE FROM `+t.rows()+` AS t WHERE `+match, c.run)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if n < int64(ch.Rows) {
 			if err := c.absent(ctx, tx, t, match); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		return tx.finish(ctx, c.token,
-			statement{`UPDATE tollgate.run SET deleted = deleted + $2::text::bigint, gone = gone + $3::text::bigint WHERE run = $1::text`, []any{c.run, n, int64(ch.Rows) - n}},
-			statement{`UPDATE tollgate.ledger SET done = true WHERE run = $1::text AND entry = $2::text::int AND chunk = $3::text::int`, []any{c.run, ch.Entry, ch.Chunk}})
+		return []statement{
+			{`UPDATE tollgate.run SET deleted = deleted + $2::text::bigint, gone = gone + $3::text::bigint WHERE run = $1::text`, []any{c.run, n, int64(ch.Rows) - n}},
+			{`UPDATE tollgate.ledger SET done = true WHERE run = $1::text AND entry = $2::text::int AND chunk = $3::text::int`, []any{c.run, ch.Entry, ch.Chunk}}}, nil
 	})
 }
 
-// absent makes sure that rows which were not deleted are not there.
-func (c *cleaning) absent(ctx context.Context, tx *transaction, t *target, match string) error {
+// kept are rows that were to be deleted and are still there.
+type kept struct {
+	n     int64
+	table string
+}
+
+func (k *kept) Error() string {
+	return fmt.Sprintf("%d rows of %s are still there after their deletion: a trigger or a rule keeps them", k.n, k.table)
+}
+
+// absent makes sure that rows which were to be deleted are not there.
+func (c *cleaning) absent(ctx context.Context, tx *transaction, t *target, condition string) error {
 	var n int64
-	if err := tx.scan(ctx, &n, `SELECT count(*) FROM `+t.Name+` AS t WHERE `+match, c.run); err != nil {
+	if err := tx.scan(ctx, &n, `SELECT count(*) FROM `+t.rows()+` AS t WHERE `+condition, c.run); err != nil {
 		return err
 	}
 	if n > 0 {
-		return fmt.Errorf("%d rows of %s are still there after their deletion: a trigger or a rule keeps them", n, shownName(t.Name))
+		return &kept{n, shownName(t.Name)}
 	}
 	return nil
 }
 
+// again does what rows may have come in the way of once more: what it meets
+// twice was not chance.
+func again(f func() error) error {
+	err := f()
+	if k := (*kept)(nil); errors.As(err, &k) {
+		return f()
+	}
+	return err
+}
+
 // made deletes the rows that a condition of the spec matches.
 func (c *cleaning) made(ctx context.Context, t *target, m *manifestClean) error {
-	sql := `DELETE FROM ` + t.Name + ` AS t WHERE ` + c.condition(m, "t")
-	if t.Batches {
-		sql = `DELETE FROM ` + t.Name + ` AS d WHERE d.ctid = ANY (ARRAY(SELECT t.ctid FROM ` + t.Name + ` AS t WHERE ` + c.condition(m, "t") + ` LIMIT ` + strconv.Itoa(madeRows) + `))`
+	condition := c.condition(m, "t")
+	sql := `DELETE FROM ` + t.rows() + ` AS t WHERE ` + condition
+	if t.Plain {
+		sql = `DELETE FROM ` + t.rows() + ` AS d WHERE d.ctid = ANY (ARRAY(SELECT t.ctid FROM ` + t.rows() + ` AS t WHERE ` + condition + ` LIMIT ` + strconv.Itoa(madeRows) + `))`
 	}
 	for {
 		var n int64
-		err := c.d.work.inTransaction(ctx, func(tx *transaction) (err error) {
-			if n, err = tx.exec(ctx, sql, c.run); err != nil {
-				return err
-			}
-			return tx.finish(ctx, c.token, statement{`UPDATE tollgate.run SET made = made + $2::text::bigint WHERE run = $1::text`, []any{c.run, n}})
+		err := again(func() error {
+			return c.deletion(ctx, c.d.work, []*target{t}, func(*target) string { return condition }, func(tx *transaction) (last []statement, err error) {
+				if n, err = tx.exec(ctx, sql, c.run); err == nil && n == 0 {
+					err = c.absent(ctx, tx, t, condition)
+				}
+				return []statement{{`UPDATE tollgate.run SET made = made + $2::text::bigint WHERE run = $1::text`, []any{c.run, n}}}, err
+			})
 		})
 		if err != nil || n == 0 {
 			return err
@@ -532,7 +647,7 @@ func (c *cleaning) together(ctx context.Context, group []*target) error {
 		if len(t.entries) == 0 {
 			kind = "false"
 		}
-		with = append(with, fmt.Sprintf("d%d AS (DELETE FROM %s AS t WHERE %s RETURNING %s AS seeded)", i, t.Name, c.doomed(t, "t"), kind))
+		with = append(with, fmt.Sprintf("d%d AS (DELETE FROM %s AS t WHERE %s RETURNING %s AS seeded)", i, t.rows(), c.doomed(t, "t"), kind))
 		counts = append(counts, fmt.Sprintf("SELECT seeded FROM d%d", i))
 		for _, ch := range c.m.Chunks {
 			if !ch.Done && slices.Contains(t.entries, ch.Entry) {
@@ -540,28 +655,37 @@ func (c *cleaning) together(ctx context.Context, group []*target) error {
 			}
 		}
 	}
-	return c.d.work.inTransaction(ctx, func(tx *transaction) error {
-		var n struct{ Seeded, Made int64 }
-		err := tx.scan(ctx, &n, "WITH "+strings.Join(with, ", ")+
-			" SELECT json_build_object('seeded', count(*) FILTER (WHERE seeded), 'made', count(*) FILTER (WHERE NOT seeded)) FROM ("+strings.Join(counts, " UNION ALL ")+") AS deleted", c.run)
-		if err != nil {
-			return err
-		}
-		finish := []statement{{`UPDATE tollgate.run SET deleted = deleted + $2::text::bigint, gone = gone + $3::text::bigint, made = made + $4::text::bigint WHERE run = $1::text`,
-			[]any{c.run, n.Seeded, seeded - n.Seeded, n.Made}}}
-		for _, t := range group {
-			for _, e := range t.entries {
-				if n.Seeded < seeded {
-					if err := c.absent(ctx, tx, t, c.m.Entries[e].match("t", e, -1)); err != nil {
-						return err
-					}
-				}
-				finish = append(finish, statement{`UPDATE tollgate.ledger SET done = true WHERE run = $1::text AND entry = $2::text::int`, []any{c.run, e}})
-				as := c.m.Entries[e].As
-				c.deleted[as] = c.total[as]
-				c.d.progress(Progress{Table: as, Done: c.total[as], Of: c.total[as], Clean: true})
+	doomed := func(t *target) string { return c.doomed(t, "t") }
+	err := again(func() error {
+		return c.deletion(ctx, c.d.work, group, doomed, func(tx *transaction) ([]statement, error) {
+			var n struct{ Seeded, Made int64 }
+			err := tx.scan(ctx, &n, "WITH "+strings.Join(with, ", ")+
+				" SELECT json_build_object('seeded', count(*) FILTER (WHERE seeded), 'made', count(*) FILTER (WHERE NOT seeded)) FROM ("+strings.Join(counts, " UNION ALL ")+") AS deleted", c.run)
+			if err != nil {
+				return nil, err
 			}
-		}
-		return tx.finish(ctx, c.token, finish...)
+			last := []statement{{`UPDATE tollgate.run SET deleted = deleted + $2::text::bigint, gone = gone + $3::text::bigint, made = made + $4::text::bigint WHERE run = $1::text`,
+				[]any{c.run, n.Seeded, seeded - n.Seeded, n.Made}}}
+			for _, t := range group {
+				if err := c.absent(ctx, tx, t, doomed(t)); err != nil {
+					return nil, err
+				}
+				for _, e := range t.entries {
+					last = append(last, statement{`UPDATE tollgate.ledger SET done = true WHERE run = $1::text AND entry = $2::text::int`, []any{c.run, e}})
+				}
+			}
+			return last, nil
+		})
 	})
+	if err != nil {
+		return err
+	}
+	for _, t := range group {
+		for _, e := range t.entries {
+			as := c.m.Entries[e].As
+			c.deleted[as] = c.total[as]
+			c.d.progress(Progress{Table: as, Done: c.total[as], Of: c.total[as], Clean: true})
+		}
+	}
+	return nil
 }

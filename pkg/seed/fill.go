@@ -101,7 +101,7 @@ func (d *Database) Fill(ctx context.Context) (Summary, error) {
 	sum.Digest = "sha256:" + hex.EncodeToString(digest.Sum(nil))
 	err = d.work.inTransaction(ctx, func(t *transaction) error {
 		return t.finish(ctx, token,
-			statement{durable, nil},
+			statement{durable, nil}, statement{seeding, []any{d.opts.RunID}},
 			statement{`UPDATE tollgate.run SET state = 'seeded', data_digest = $2::text WHERE run = $1::text`, []any{d.opts.RunID, sum.Digest}})
 	})
 	if err != nil {
@@ -120,10 +120,10 @@ func (d *Database) begin(ctx context.Context, token string, entries []*entry) er
 	for _, e := range entries {
 		m := manifestEntry{Table: e.table.quoted(), As: e.spec.As, Count: e.spec.Count}
 		for _, k := range e.table.Key {
-			m.Key = append(m.Key, typedColumn{k, e.table.column(k).Type})
+			m.Key = append(m.Key, typedColumn{k, e.table.column(k).Stored})
 		}
 		for _, name := range e.recorded {
-			m.Recorded = append(m.Recorded, typedColumn{name, e.table.column(name).Type})
+			m.Recorded = append(m.Recorded, typedColumn{name, e.table.column(name).Stored})
 		}
 		list = append(list, m)
 	}
@@ -469,7 +469,7 @@ func (d *Database) fillChunk(ctx context.Context, s *session, token string, e *e
 			}
 			record = nil
 		}
-		return t.finish(ctx, token, record...)
+		return t.finish(ctx, token, append(record, statement{seeding, []any{d.opts.RunID}})...)
 	})
 }
 
@@ -492,10 +492,10 @@ func (d *Database) verify(ctx context.Context, t *transaction, e *entry, record 
 	}
 	var m manifestEntry
 	for _, k := range e.table.Key {
-		m.Key = append(m.Key, typedColumn{k, e.table.column(k).Type})
+		m.Key = append(m.Key, typedColumn{k, e.table.column(k).Stored})
 	}
 	var there int
-	err := t.scan(ctx, &there, `SELECT count(*) FROM `+e.table.quoted()+` AS t WHERE `+m.match("t", e.index, number), d.opts.RunID)
+	err := t.scan(ctx, &there, `SELECT count(*) FROM `+only(e.table.Kind == "r", e.table.quoted())+` AS t WHERE `+m.match("t", e.index, number), d.opts.RunID)
 	if err == nil && there != rows {
 		err = fmt.Errorf("%d of %d rows of %s do not have the key that they were written with: a trigger changes it", rows-there, rows, e.table.shown())
 	}

@@ -152,6 +152,11 @@ func (d *Database) token() (string, error) {
 // lease until the transaction ends, so it is sent together with COMMIT.
 const fence = `SELECT 1 / count(*) FROM (SELECT FROM tollgate.lease WHERE token = $1::text FOR SHARE) AS held`
 
+// seeding is a fence too: it fails once a run is no longer being seeded. What
+// was sent on a connection that then broke may be committed late. It is either
+// there when cleaning begins, since that waits for who holds this lock, or never.
+const seeding = `SELECT 1 / count(*) FROM (SELECT FROM tollgate.run WHERE run = $1::text AND state = 'seeding' FOR SHARE) AS open`
+
 // divisionByZero is the code that the server fails a fence with.
 const divisionByZero = "22012"
 

@@ -51,7 +51,16 @@ func parseAddress(conn, where string, secrets []string) (*address, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "tollgate"
 	}
-	config.RuntimeParams["client_encoding"] = "UTF8" // whatever the database's is
+	// Whatever those of the database, the role and the environment are: the same
+	// text is to be the same value for everybody, and a key to be found again.
+	for name, value := range map[string]string{"client_encoding": "UTF8", "timezone": "UTC", "datestyle": "ISO, MDY"} {
+		for given := range config.RuntimeParams {
+			if strings.EqualFold(given, name) {
+				delete(config.RuntimeParams, given)
+			}
+		}
+		config.RuntimeParams[name] = value
+	}
 	return &address{config, where, masker(append(slices.Clone(secrets), config.Password, conn))}, nil
 }
 
@@ -232,13 +241,18 @@ const lockWithin = "20s"
 
 // inTransaction runs f between BEGIN and COMMIT. The last statements of f may
 // be left to it (finish), so that they and COMMIT are sent at once.
-func (s *session) inTransaction(ctx context.Context, f func(*transaction) error) (err error) {
+func (s *session) inTransaction(ctx context.Context, f func(*transaction) error) error {
+	return s.between(ctx, "BEGIN", f)
+}
+
+// between is inTransaction with a BEGIN of its own.
+func (s *session) between(ctx context.Context, begin string, f func(*transaction) error) error {
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
 	// What stays on disk decides alone: rows and their record are in the same
 	// transaction, so nothing is lost that the other half would need.
-	begin := "BEGIN; SELECT set_config('lock_timeout', '" + lockWithin + "', true), set_config('synchronous_commit', 'off', true)"
+	begin += "; SELECT set_config('lock_timeout', '" + lockWithin + "', true), set_config('synchronous_commit', 'off', true)"
 	if _, err := s.conn.Exec(ctx, begin).ReadAll(); err != nil {
 		s.close()
 		return s.tell(err)
@@ -272,14 +286,24 @@ func (t *transaction) scan(ctx context.Context, v any, sql string, args ...any) 
 // finish sends statements, the fence of the lease and COMMIT in one go. All
 // must succeed, else nothing is committed; ErrLost says that the lease is gone.
 func (t *transaction) finish(ctx context.Context, token string, statements ...statement) error {
+	return t.commit(ctx, append(statements, statement{fence, []any{token}})...)
+}
+
+// commit sends statements and COMMIT in one go. ErrLost says that one of them
+// was a fence and failed.
+func (t *transaction) commit(ctx context.Context, statements ...statement) error {
 	var b pgconn.Batch
-	for _, s := range append(statements, statement{fence, []any{token}}) {
+	for _, s := range statements {
 		b.ExecParams(s.sql, texts(s.args), nil, nil, nil)
 	}
 	b.ExecParams("COMMIT", nil, nil, nil, nil)
 	r := t.s.conn.ExecBatch(ctx, &b)
 	_, err := r.ReadAll()
-	err = t.s.tell(err)
+	return lostBy(t.s.tell(err))
+}
+
+// lostBy turns the refusal of a fence into what it means.
+func lostBy(err error) error {
 	if e := refusal(err); e != nil && e.code == divisionByZero {
 		return ErrLost
 	}
