@@ -47,7 +47,7 @@ func (a *app) openDatabase(ctx context.Context, s *spec.Spec, o seed.Options, ma
 		return nil, err
 	}
 	if err := d.examine(ctx, mark); err != nil {
-		d.close()
+		d.close(ctx)
 		return nil, err
 	}
 	return d, nil
@@ -97,7 +97,9 @@ func (d *database) fill(ctx context.Context) error {
 	d.app.canvas.clear()
 	if err != nil {
 		u := unprepared(ctx, err)
-		if _, left := d.undo(); left != nil {
+		undo, cancel := outliving(ctx, undoWithin)
+		defer cancel()
+		if _, left := d.db.Clean(undo); left != nil {
 			u.cleanFailed = append(u.cleanFailed, d.left(left))
 		}
 		return u
@@ -110,29 +112,24 @@ func (d *database) fill(ctx context.Context) error {
 	return nil
 }
 
-// Patience with a database when something else has ended the run already.
-const undoWithin = 3 * time.Second
+// Patience with a database once a signal has come. With that with requests in
+// flight (2 s) and with probes it is less than the 7 s that an ending may take.
+const (
+	undoWithin   = 2 * time.Second
+	returnWithin = 500 * time.Millisecond
+)
 
-// undo removes the rows of this run in the time that an ending leaves.
-func (d *database) undo() (seed.Cleaned, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), undoWithin)
-	defer cancel()
-	return d.db.Clean(ctx)
-}
-
-// clean removes the rows of this run, and those that the load made. With a
-// context that has ended it does what can be done in a few seconds; the rest
-// stays recorded.
+// clean removes the rows of this run, and those that the load made. Once ctx has
+// ended it does what can be done in a few seconds; the rest stays recorded.
 func (d *database) clean(ctx context.Context) error {
 	begun := time.Now()
-	var c seed.Cleaned
-	var err error
-	if ctx.Err() != nil {
-		c, err = d.undo()
-	} else {
-		c, err = d.db.Clean(ctx)
-	}
+	undo, cancel := outliving(ctx, undoWithin)
+	defer cancel()
+	c, err := d.db.Clean(undo)
 	d.app.canvas.clear()
+	if all := c.Deleted + c.Gone; err == nil && all != d.data.Rows {
+		err = fmt.Errorf("%s were seeded, and of %d it is known what became", counted(int(d.data.Rows), "row"), all)
+	}
 	d.data.Cleaned = &report.Cleaned{Deleted: c.Deleted, Gone: c.Gone, Made: c.Made, Took: time.Since(begun).Seconds(), Whole: err == nil}
 	if err != nil {
 		return errors.New(d.left(err))
@@ -151,11 +148,30 @@ func (d *database) left(err error) string {
 	return text
 }
 
-// close gives the database back.
-func (d *database) close() {
-	if d != nil {
-		d.db.Close()
+// ours returns an error, seed.ErrLost where that is known, unless the database
+// was ours all the time. It is asked, since its last beat may be seconds ago.
+func (d *database) ours() error {
+	if d.held.Err() == nil {
+		ctx, cancel := outliving(d.held, undoWithin)
+		defer cancel()
+		if err := d.db.Holds(ctx); err != nil && d.held.Err() == nil {
+			return err
+		}
 	}
+	if lost := context.Cause(d.held); errors.Is(lost, seed.ErrLost) {
+		return fmt.Errorf("%w: the run was ended", lost)
+	}
+	return nil
+}
+
+// close gives the database back.
+func (d *database) close(ctx context.Context) {
+	if ctx.Err() != nil {
+		hasty, cancel := context.WithTimeout(context.WithoutCancel(ctx), returnWithin)
+		defer cancel()
+		_ = d.db.Release(hasty) // it expires by itself
+	}
+	d.db.Close()
 }
 
 // removed tells what was deleted.

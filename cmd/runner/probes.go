@@ -59,14 +59,23 @@ func asks(o slo.Objective, name string) bool {
 }
 
 // hasty is how long probes may take when a signal has come.
-const hasty = 2 * time.Second
+const hasty = time.Second
 
 // lastReadings has the probes read after the drain.
 func lastReadings(ctx context.Context, s *probe.Sampler) {
-	end, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	end, cancel := outliving(ctx, hasty)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(hasty, cancel) })()
 	s.End(end)
+}
+
+// outliving returns a context that ends so much later than ctx.
+func outliving(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
+	}
 }
 
 // paceOf returns how long lies between two readings of a probe.

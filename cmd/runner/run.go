@@ -308,7 +308,7 @@ func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 	}
 	d, err := a.openDatabase(ctx, p.Spec, seed.Options{RunID: e.runID, RandomSeed: p.Seed, Now: e.started}, false, o.quiet)
 	if err == nil {
-		defer d.close()
+		defer d.close(ctx)
 		e.data = &d.data
 		if err = d.take(ctx); err == nil {
 			err = d.fill(ctx)
@@ -319,14 +319,20 @@ func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 		return e
 	}
 	a.load(d.held, e, o)
-	if lost := context.Cause(d.held); errors.Is(lost, seed.ErrLost) {
+	switch err := d.ours(); {
+	case errors.Is(err, seed.ErrLost):
 		e.state.interrupted = nil
-		e.state.invalid = append(e.state.invalid, lost.Error()+": the run was ended")
+		e.state.invalid = append(e.state.invalid, err.Error())
+	case err != nil && o.keep: // or else the cleaning says so
+		e.state.cleanFailed = append(e.state.cleanFailed, err.Error())
 	}
 	if o.keep {
 		d.data.Kept = true
 	} else if err := d.clean(ctx); err != nil {
 		e.state.cleanFailed = append(e.state.cleanFailed, err.Error())
+		if ctx.Err() != nil && e.state.interrupted == nil {
+			e.state.interrupted = []string{fmt.Sprintf("%v while the database was cleaned", context.Cause(ctx))}
+		}
 	}
 	return e
 }

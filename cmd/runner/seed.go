@@ -112,7 +112,7 @@ func (a *app) seed(ctx context.Context, s *spec.Spec, o seed.Options, mark, quie
 	if err != nil {
 		return err
 	}
-	defer d.close()
+	defer d.close(ctx)
 	if mark {
 		d.note("marked: rows of %s may be written and deleted by this program from now on", d.data.Where)
 	}
@@ -142,7 +142,7 @@ func (a *app) clean(ctx context.Context, s *spec.Spec, o seed.Options, quiet boo
 	if err != nil {
 		return err
 	}
-	defer d.close()
+	defer d.close(ctx)
 	if err := d.db.Marked(ctx); err != nil {
 		return unprepared(ctx, err)
 	}
@@ -158,6 +158,8 @@ func (a *app) clean(ctx context.Context, s *spec.Spec, o seed.Options, quiet boo
 	switch {
 	case err == nil && len(left) == 0:
 		fmt.Fprintf(&b, "no run has left anything in %s\n", d.data.Where)
+	case errors.Is(err, seed.ErrUnclean) && ctx.Err() != nil:
+		err = &unready{state{interrupted: []string{fmt.Sprintf("%v while the database was cleaned", context.Cause(ctx))}, cleanFailed: []string{err.Error()}}}
 	case errors.Is(err, seed.ErrUnclean):
 		err = &unready{state{cleanFailed: []string{err.Error()}}}
 	case err != nil:

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -35,13 +36,17 @@ func (d *Database) Acquire(ctx context.Context) (context.Context, error) {
 	defer stop()
 	token := make([]byte, 16)
 	_, _ = rand.Read(token) // never fails
-	l := &lease{token: hex.EncodeToString(token), done: make(chan struct{})}
+	l := &lease{token: hex.EncodeToString(token) + ourPlace(), done: make(chan struct{})}
 	sent := time.Now()
-	n, err := d.work.exec(bounded, `INSERT INTO tollgate.lease AS l (token, run, holder, since, beat)
+	dead, err := d.deadHolder(bounded)
+	var n int64
+	if err == nil {
+		n, err = d.work.exec(bounded, `INSERT INTO tollgate.lease AS l (token, run, holder, since, beat)
 		VALUES ($1::text, $2::text, $3::text, clock_timestamp(), clock_timestamp())
 		ON CONFLICT (one) DO UPDATE SET token = excluded.token, run = excluded.run, holder = excluded.holder, since = excluded.since, beat = clock_timestamp()
-		WHERE l.beat < clock_timestamp() - $4::text::interval`,
-		l.token, d.opts.RunID, d.opts.Holder, interval(d.opts.expiry))
+		WHERE l.beat < clock_timestamp() - $4::text::interval OR l.token = $5::text`,
+			l.token, d.opts.RunID, d.opts.Holder, interval(d.opts.expiry), dead)
+	}
 	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
 		n, err = 0, nil // the row is locked: somebody is writing under it
 	}
@@ -60,6 +65,20 @@ func (d *Database) Acquire(ctx context.Context) (context.Context, error) {
 	d.mu.Unlock()
 	go d.keep(held, l, sent)
 	return held, nil
+}
+
+// deadHolder returns the token of the holder if that is a process of this
+// machine which has ended, "" if it is not or if nobody knows.
+func (d *Database) deadHolder(ctx context.Context) (string, error) {
+	var token string
+	err := d.work.scan(ctx, &token, `SELECT to_json(token) FROM tollgate.lease`)
+	if errors.Is(err, errNoRow) {
+		return "", nil
+	}
+	if _, place, ok := strings.Cut(token, placeMark); err != nil || !ok || !ended(place) {
+		return "", err
+	}
+	return token, nil
 }
 
 // held says who has the database.
@@ -119,6 +138,24 @@ func (d *Database) keep(ctx context.Context, l *lease, seen time.Time) {
 			next.Reset(d.opts.beat / 5)
 		}
 	}
+}
+
+// Holds returns an error, ErrLost where that is known, unless the database is
+// still ours at this moment. The context of Acquire ends at the next beat only.
+func (d *Database) Holds(ctx context.Context) error {
+	token, err := d.token()
+	if err != nil {
+		return err
+	}
+	var n int
+	err = d.work.scan(ctx, &n, `SELECT count(*) FROM tollgate.lease WHERE token = $1::text`, token)
+	switch {
+	case err != nil:
+		return d.failf(ErrUnreachable, err, "", "%s: whether it is still ours cannot be told", d.at.where)
+	case n == 0:
+		return d.failf(ErrLost, nil, "", "%s: another run took it over", d.at.where)
+	}
+	return nil
 }
 
 // Release gives the database back. Without it the lease expires by itself.
