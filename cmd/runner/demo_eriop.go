@@ -71,6 +71,9 @@ func (a *app) openERIOP(ctx context.Context, o eriopOptions, system demo.Options
 		return demo.NewERIOP(options), options.Store.Close, nil
 	}
 	server, err := postgres.Start(ctx, postgres.Options{URL: o.database})
+	if err != nil && o.database != "" && !errors.Is(err, postgres.ErrAddress) {
+		return nil, nil, &fault{exit: state{unreachable: []string{err.Error()}}.exit(), hint: "is PostgreSQL up there? without --database the demo starts one of its own, and --store memory needs none"}
+	}
 	if err != nil {
 		return nil, nil, misuse("--database postgres://user:password@host/name names one that runs, and --store memory needs none", "%v", err)
 	}

@@ -36,7 +36,7 @@ var codes = []struct {
 	{inconclusive, "inconclusive", "not proven, no data, nothing promised, or a run that may not be judged"},
 	{badSpec, "bad_spec", "wrong usage, or faults in the spec: nothing was sent"},
 	{refused, "refused", "the target may not be loaded, or the database not be seeded: nothing was sent, nothing written; or a result is not genuine, or contradicts itself"},
-	{unreachable, "unreachable", "the target, or a probe that an SLO rests on, did not answer as it should before the run: no load was sent"},
+	{unreachable, "unreachable", "the target, the database, or a probe that an SLO rests on, did not answer as it should before the run: no load was sent"},
 	{seedFailed, "seed_failed", "the database could not be prepared, and was rolled back"},
 	{interrupted, "interrupted", "a signal ended the run: a partial report is written; or a killed run was recovered"},
 	{cleanFailed, "cleanup_failed", "rows were left in the database"},

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,6 +116,10 @@ func (a *app) seed(ctx context.Context, s *spec.Spec, o seed.Options, mark, quie
 	defer d.close(ctx)
 	if mark {
 		d.note("marked: rows of %s may be written and deleted by this program from now on", d.data.Where)
+		d.note("a role that owns nothing here can seed and clean once you have typed, with its name:")
+		for right := range strings.Lines(d.db.Rights("ROLE")) {
+			d.note("  %s", strings.TrimSpace(right))
+		}
 	}
 	if err := d.take(ctx); err != nil {
 		return err

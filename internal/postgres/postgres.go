@@ -95,10 +95,18 @@ const (
 	loopback  = "127.0.0.1"
 )
 
+// ErrAddress says that a connection string cannot be read. What it says of it is
+// not told: in a malformed one nobody knows where the password ends.
+var ErrAddress = errors.New("database: this is no connection string of PostgreSQL")
+
 func ping(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, url)
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return ErrAddress
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return oneLine(err) // its text has no password
 	}

@@ -72,7 +72,9 @@ const helperVariable = "TOLLGATE_SEED_HELPER"
 func TestMain(m *testing.M) {
 	at := os.Getenv(helperVariable)
 	if at == "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		dropEmptied()
+		os.Exit(code)
 	}
 	t := &testing.B{} // for what parsed wants of it
 	err := once(context.Background(), parsed(t, at, usersSeed), at, many(os.Getenv("TOLLGATE_SEED_RUN")))
@@ -140,7 +142,7 @@ func TestKilledProcessLeavesNoRowBehindTheNextStart(t *testing.T) {
 	whole := time.Since(began)
 	restored(t, at, before, "whole")
 	states := map[string]int{}
-	for i := range fromEnv(t, "TOLLGATE_SEED_KILLS", 10) {
+	for i := range fromEnv(t, "TOLLGATE_SEED_KILLS", 5) {
 		run1 := fmt.Sprintf("killed-%d", i)
 		cmd, _ := start(run1)
 		after := time.Duration(rand.Int64N(int64(whole)))
@@ -202,7 +204,7 @@ func TestTerminatedBackendsLeaveNoRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	felt := 0
-	for i := range fromEnv(t, "TOLLGATE_SEED_KILLS", 5) {
+	for i := range fromEnv(t, "TOLLGATE_SEED_KILLS", 3) {
 		if interrupted(t, at, at, i, func(*Database) {
 			soon(800 * time.Millisecond)
 			run(t, at, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tollgate' AND datname = current_database()`)
@@ -324,7 +326,7 @@ func TestCutConnectionInTheMiddleOfACopyLeavesNoRow(t *testing.T) {
 	go p.serve(u.Host)
 	t.Cleanup(func() { l.Close() })
 	u.Host = l.Addr().String()
-	felt, n := 0, fromEnv(t, "TOLLGATE_SEED_KILLS", 5)
+	felt, n := 0, fromEnv(t, "TOLLGATE_SEED_KILLS", 3)
 	for i := range n {
 		if interrupted(t, at, u.String(), i, func(*Database) {
 			p.mu.Lock()

@@ -15,7 +15,7 @@ func TestSecondRunIsRefusedAtOnceAndToldWhoHolds(t *testing.T) {
 	url := database(t, places)
 	d, _ := held(t, parsed(t, url, placesOf()), Options{RunID: "first", Holder: "alpha, process 7"})
 	other := opened(t, parsed(t, url, placesOf()), Options{RunID: "second"})
-	for range fromEnv(t, "TOLLGATE_SEED_LEASES", 10) {
+	for range fromEnv(t, "TOLLGATE_SEED_LEASES", 3) {
 		began := time.Now()
 		_, err := other.Acquire(within(t))
 		if took := time.Since(began); took > 2*time.Second {
@@ -51,7 +51,7 @@ func TestSecondRunIsRefusedAtOnceAndToldWhoHolds(t *testing.T) {
 // quick is a lease that a test can wait for. TOLLGATE_SEED_EXPIRY=30000 is the
 // real one.
 func quick(t testing.TB, run string) Options {
-	expiry := time.Duration(fromEnv(t, "TOLLGATE_SEED_EXPIRY", 1000)) * time.Millisecond
+	expiry := time.Duration(fromEnv(t, "TOLLGATE_SEED_EXPIRY", 800)) * time.Millisecond
 	return Options{RunID: run, beat: expiry / 6, expiry: expiry}
 }
 

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"tollgate/pkg/spec"
 )
 
 // identity is what tells one database from another: its name, the server's
@@ -76,7 +79,8 @@ func (d *Database) Mark(ctx context.Context) error {
 }
 
 // Rights is what a role must be granted to seed this spec and to clean up, as
-// statements of SQL. Who marks a database can run them; nobody else does.
+// statements of SQL: after Check, all of it. Who marks a database can run them;
+// nobody else does.
 func (d *Database) Rights(role string) string {
 	var b strings.Builder
 	r := ident(role)
@@ -95,6 +99,50 @@ func (d *Database) Rights(role string) string {
 			seen[name] = true
 			fmt.Fprintf(&b, "GRANT SELECT, DELETE ON %s TO %s;\n", name, r)
 		}
+	}
+	if d.catalog == nil {
+		return b.String()
+	}
+	granted := map[string]bool{}
+	grant := func(right, what string) {
+		if !granted[what] {
+			granted[what] = true
+			fmt.Fprintf(&b, "GRANT %s ON %s TO %s;\n", right, what, r)
+		}
+	}
+	for _, s := range d.seed.Tables {
+		for _, k := range d.catalog.tables[s.Table].Key {
+			given := slices.ContainsFunc(s.Columns, func(c spec.SeedColumn) bool { return c.Name == k })
+			if q := d.catalog.tables[s.Table].column(k).Sequence; q != "" && !given {
+				grant("USAGE", "SEQUENCE "+q)
+			}
+		}
+	}
+	// These are read before anything is deleted.
+	for _, k := range d.catalog.foreign {
+		named := func(oid string) bool {
+			for _, t := range d.catalog.tables {
+				if t.OID == oid {
+					return true
+				}
+			}
+			return false
+		}
+		if named(k.Refers) && !named(k.Table) {
+			grant("SELECT", k.TableName)
+		}
+	}
+	d.looked.mu.Lock()
+	defer d.looked.mu.Unlock()
+	var looked []string
+	for k := range d.looked.found {
+		if d.catalog.tables[k.table] == nil {
+			looked = append(looked, quotedName(k.table))
+		}
+	}
+	slices.Sort(looked)
+	for _, name := range looked {
+		grant("SELECT", name)
 	}
 	return b.String()
 }

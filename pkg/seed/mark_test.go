@@ -157,6 +157,38 @@ func TestRoleNeedsNoMoreThanItsRights(t *testing.T) {
 	}
 }
 
+// What is printed when a database is marked is all that a role needs.
+func TestRightsAreEnough(t *testing.T) {
+	admin := database(t, `CREATE TABLE kinds (id serial PRIMARY KEY, name text); INSERT INTO kinds (name) VALUES ('one');
+		CREATE TABLE "Odd ""one" (id serial PRIMARY KEY); CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kind int REFERENCES kinds);
+		CREATE TABLE lines (id serial PRIMARY KEY, "order" bigint REFERENCES orders ON DELETE CASCADE); CREATE TABLE logs (at timestamptz);
+		DROP ROLE IF EXISTS enough; CREATE ROLE enough LOGIN PASSWORD 'pass'`)
+	t.Cleanup(func() { _, _ = tried(context.Background(), admin, `DROP OWNED BY enough; DROP ROLE enough`) })
+	u, err := url.Parse(admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword("enough", "pass")
+	seed := rows(`- {table: orders, count: 5, row: {kind: '${lookup("kinds", "name", "one").id}'}}`) + "\nclean:\n  - {table: logs, where: {at: {since: run}}}"
+	marker := opened(t, parsed(t, admin, seed), Options{})
+	if err := marker.Mark(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if faults, err := marker.Check(within(t)); err != nil || faults != nil {
+		t.Fatal(err, faults)
+	}
+	run(t, admin, marker.Rights("enough"))
+	d := opened(t, parsed(t, u.String(), seed), Options{})
+	ctx, err := d.Acquire(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled(t, d, ctx)
+	if got := cleaned(t, d); got.Deleted != 5 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // No form of a password shows, whatever goes wrong.
 func TestPasswordIsNeverShown(t *testing.T) {
 	const password = "c4n@ry/p w%\"x"

@@ -59,7 +59,7 @@ func fromEnv(t testing.TB, name string, usual int) int {
 // when it is written, and two of others to it when it is deleted.
 // TOLLGATE_SEED_ROWS=1000000 is what is promised to take 15 s, 30 s and 100 MB.
 func TestManyRowsAreWrittenAndTakenBackInLittleMemory(t *testing.T) {
-	count := fromEnv(t, "TOLLGATE_SEED_ROWS", 30_000)
+	count := fromEnv(t, "TOLLGATE_SEED_ROWS", 12_000)
 	url := database(t, usersTables)
 	d, ctx := held(t, parsed(t, url, usersOf(count, 4)), Options{})
 	before := peak(t)

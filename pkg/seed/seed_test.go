@@ -2,9 +2,11 @@ package seed
 
 import (
 	"context"
+	"crypto/rand"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -77,12 +79,57 @@ func tried(ctx context.Context, url, sql string) (string, error) {
 	return string(last.Rows[0][0]), nil
 }
 
-// database makes a database with these tables.
+// emptied are databases that a test has left empty, for the next: to make one
+// takes longer than most tests.
+var emptied struct {
+	mu   sync.Mutex
+	urls []string
+}
+
+// database returns a database with these tables and nothing else.
 func database(t testing.TB, tables string) string {
 	t.Helper()
-	url := postgrestest.Database(t)
+	emptied.mu.Lock()
+	defer emptied.mu.Unlock()
+	var url string
+	if n := len(emptied.urls); n > 0 {
+		url, emptied.urls = emptied.urls[n-1], emptied.urls[:n-1]
+	} else {
+		var err error
+		if url, err = postgrestest.Server(t).CreateDatabase(within(t), "test_"+strings.ToLower(rand.Text())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		// Whoever still holds a connection, or a lock of a test that failed, goes.
+		run(t, url, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+			DO $$ DECLARE s text; BEGIN
+				FOR s IN SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' LOOP EXECUTE format('DROP SCHEMA %I CASCADE', s); END LOOP; END $$;
+			CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC`)
+		run(t, url, `ALTER DATABASE "`+run(t, url, `SELECT current_database()`)+`" RESET ALL`)
+		emptied.mu.Lock()
+		defer emptied.mu.Unlock()
+		emptied.urls = append(emptied.urls, url)
+	})
 	run(t, url, tables)
 	return url
+}
+
+// dropEmptied removes the databases from a server that outlives the tests.
+func dropEmptied() {
+	for _, url := range emptied.urls {
+		config, err := pgconn.ParseConfig(url)
+		if err == nil {
+			name := config.Database
+			config.Database = "postgres"
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			if conn, err := pgconn.ConnectConfig(ctx, config); err == nil {
+				_, _ = conn.Exec(ctx, `DROP DATABASE "`+name+`" WITH (FORCE)`).ReadAll()
+				_ = conn.Close(ctx)
+			}
+			cancel()
+		}
+	}
 }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
