@@ -395,6 +395,10 @@ func (c *cleaning) deletion(ctx context.Context, s *session, group []*target, co
 	const most = 5
 	for try := 1; ; try++ {
 		err := s.between(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ", func(tx *transaction) error {
+			// Those that go are few beside their table, which the server cannot know.
+			if _, err := tx.exec(ctx, `SELECT set_config('enable_seqscan', 'off', true)`); err != nil {
+				return err
+			}
 			for _, k := range reaching {
 				var any bool
 				t := c.byOID(k.Refers)
