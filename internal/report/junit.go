@@ -107,6 +107,9 @@ func (c *junitCase) judge(d *Document, s *SLO) {
 		outcome.Message, outcome.Type = "the run may not be judged: "+d.Record.Invalid[0], "invalid"
 		c.Error = outcome
 	case s.Verdict == slo.Pass:
+	case s.Verdict == slo.Fail && d.Overall != slo.OverallFail: // another load, or another baseline
+		outcome.Message, outcome.Type = "the run may not be judged: "+d.reason(), "invalid"
+		c.Error = outcome
 	case s.Verdict == slo.Fail:
 		c.Failure = outcome
 	default:
