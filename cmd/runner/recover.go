@@ -101,7 +101,7 @@ const unseeded = "rows that it had seeded are removed by runner clean SPEC, or b
 // leftRows says that the rows of a killed run may be in its database still.
 func leftRows(d *report.Document) []string {
 	data := d.Data
-	if data == nil || data.Rows == 0 || data.Cleaned != nil && data.Cleaned.Whole {
+	if !data.Remains() {
 		return nil
 	}
 	return []string{fmt.Sprintf("%s of the run may be left in %s; remove them with: runner clean %s", counted(int(data.Rows), "row"), data.Where, d.Spec.File)}
