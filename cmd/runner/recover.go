@@ -39,7 +39,7 @@ func (a *app) recover(dir string, o recoverOptions) error {
 	path := filepath.Join(dir, report.JournalName)
 	journal, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return misuse("a run that ended has its report there, and one that was killed before the load has none", "%s: there is no journal", path)
+		return misuse("a run that ended has its report there, and one that was killed before the load has none; "+unseeded, "%s: there is no journal", path)
 	}
 	if err != nil {
 		return unreadable(path, err)
@@ -51,7 +51,7 @@ func (a *app) recover(dir string, o recoverOptions) error {
 	r, err := report.Recover(journal)
 	switch {
 	case errors.Is(err, report.ErrNothingMeasured):
-		return &fault{exit: state{interrupted: []string{path + ": " + err.Error()}}.exit()}
+		return &fault{exit: state{interrupted: []string{path + ": " + err.Error()}}.exit(), hint: unseeded}
 	case err != nil:
 		return misuse("a journal is what runner run keeps in its folder while it is under way", "%s: %v", path, err)
 	}
@@ -67,6 +67,7 @@ func (a *app) recover(dir string, o recoverOptions) error {
 	verdict := state{
 		interrupted: []string{fmt.Sprintf("the run was killed after %s or soon after it: this is what its journal tells", clockText(at))},
 		invalid:     r.Invalid, verdict: j.Judgement.Overall, unkept: j.Judgement.Reasons,
+		cleanFailed: leftRows(r.Document),
 	}
 	if r.Damage != "" {
 		verdict.interrupted = append(verdict.interrupted, fmt.Sprintf("%s: %s: what was measured after %s is not in this report", path, r.Damage, clockText(at)))
@@ -89,9 +90,21 @@ func (a *app) recover(dir string, o recoverOptions) error {
 		return err
 	}
 	if len(verdict.notStored) == 0 {
-		fmt.Fprintf(a.err, "report: %s\n", filepath.Join(dir, "summary.md"))
+		fmt.Fprintf(a.err, "report: %s\n", filepath.Join(dir, "report.html"))
 	}
 	return &fault{exit: verdict.exit(), told: !o.json && len(verdict.notStored) == 0}
+}
+
+// unseeded is what to do about a database where no report tells of one.
+const unseeded = "rows that it had seeded are removed by runner clean SPEC, or by the next run"
+
+// leftRows says that the rows of a killed run may be in its database still.
+func leftRows(d *report.Document) []string {
+	data := d.Data
+	if !data.Remains() {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s of the run may be left in %s; remove them with: runner clean %s", counted(int(data.Rows), "row"), data.Where, d.Spec.File)}
 }
 
 // show prints a stored result: as tables, or its verdict.json.

@@ -272,9 +272,13 @@ func checkJSON(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s is no JSON:\n%s", args[0], text)
 	}
 	for _, arg := range args[1:] {
-		path, want, _ := strings.Cut(arg, "=")
+		at := strings.LastIndex(arg, "=") // a query in a path has its own
+		if at < 0 {
+			ts.Fatalf("%q says not what to expect: a # begins a comment where it is not quoted", arg)
+		}
+		path, want := arg[:at], arg[at+1:]
 		if got := gjson.Get(text, path).String(); (got == want) == neg {
-			ts.Fatalf("%s of %s is %q, want %q (or not, after !):\n%s", path, args[0], got, want, text)
+			ts.Fatalf("%s of %s is %q, want %q (or not, after !):\n%.2000s", path, args[0], got, want, text)
 		}
 	}
 }

@@ -47,6 +47,7 @@ vouches for the result: then verify says only whether it is consistent.`,
 type folder struct {
 	dir   string
 	files map[string][]byte // but for the attestation
+	links []string          // what is neither a file nor a folder: nobody can sign it
 	doc   *report.Document
 }
 
@@ -74,6 +75,9 @@ func listFolder(name string) (*folder, error) {
 		return nil, unreadable(r.dir, err)
 	}
 	for _, e := range entries {
+		if !e.Type().IsRegular() && !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			r.links = append(r.links, e.Name()+" is a link or a device, and no file of the result")
+		}
 		if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") || e.Name() == attest.FileName || e.Name() == report.JournalName {
 			continue
 		}
@@ -107,6 +111,7 @@ func (r *folder) title() string {
 // looked at.
 func (r *folder) contradictions() (against, unchecked []string) {
 	against, untold := compare.Contradictions(r.doc)
+	against = append(against, r.links...)
 	for _, why := range untold {
 		unchecked = append(unchecked, "not judged again: "+why)
 	}
@@ -186,7 +191,8 @@ func (a *app) verify(name, pub string, subjects []string) error {
 		}
 		return &fault{exit: state{refused: against}.exit(), told: true}
 	}
-	fmt.Fprintf(a.out, "%s  %s\n  %s\n", strings.ToUpper(r.doc.Overall.String()), r.title(), signed)
+	word, _ := r.doc.Headline()
+	fmt.Fprintf(a.out, "%s  %s\n  %s\n", word, r.title(), signed)
 	if statement != nil {
 		for _, of := range statement.Subjects() {
 			fmt.Fprintf(a.out, "  about %s, sha256:%s\n", of.Name, of.SHA256)

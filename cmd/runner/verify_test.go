@@ -147,3 +147,24 @@ func times(t *testing.T, variable string, usually int) int {
 	}
 	return n
 }
+
+// A link shows what nobody has signed, whatever it is called.
+func TestALinkInAResultIsRefused(t *testing.T) {
+	dir, pub := signedResult(t)
+	link := filepath.Join(dir, "index.html")
+	if err := os.Symlink(filepath.Join(dir, "report.html"), link); err != nil {
+		t.Fatal(err)
+	}
+	if c, out, _ := typed(t, "verify", dir, "--pub", pub); c != refused || !strings.Contains(out, "index.html is a link") {
+		t.Errorf("%d: %s", c, out)
+	}
+	if c, out, told := typed(t, "attest", dir, "--key", strings.TrimSuffix(pub, ".pub")); c != refused || !strings.Contains(told, "index.html is a link") {
+		t.Errorf("signed: %d: %s%s", c, out, told)
+	}
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	if c, out, _ := typed(t, "verify", dir, "--pub", pub); c == refused {
+		t.Errorf("without it: %d: %s", c, out)
+	}
+}

@@ -42,6 +42,9 @@ func again(d *report.Document, leaveOut func(slo.Claim, slo.Evidence) bool) (j r
 		if err != nil {
 			return j, nil, fmt.Errorf("claim %d: %w", i+1, err)
 		}
+		if i < len(d.SLOs) && !c.Guard {
+			c.Objective.Text, c.Line, c.Col = d.SLOs[i].Claim, d.SLOs[i].Line, d.SLOs[i].Col
+		}
 		claims = append(claims, c)
 	}
 	steps := make([]measure.Step, len(d.Record.Steps))

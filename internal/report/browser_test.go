@@ -236,6 +236,9 @@ func TestReportInABrowser(t *testing.T) {
 			if over := b.number(sideways); over > 0 {
 				t.Errorf("%s: the page is %v px too wide for a desk", name, over)
 			}
+			if over := b.number(`Math.max(0, ...[...document.querySelectorAll(".scroll")].map(e => e.scrollWidth - e.clientWidth))`); over > 0 {
+				t.Errorf("%s: a table is %v px too wide for a desk", name, over)
+			}
 			b.screen(390, 844, 2)
 			b.until(`document.documentElement.clientWidth === 390`)
 			b.fits(name)
@@ -414,6 +417,9 @@ func TestReportInABrowser(t *testing.T) {
 		}
 		if !b.yes(`[...document.querySelectorAll(".chart .plot[tabindex]")].every(e => e.getBoundingClientRect().height > 50)`) {
 			t.Error("a chart is not printed")
+		}
+		if !b.yes(`document.querySelector(".reasons li").getBoundingClientRect().height > 5`) {
+			t.Error("the reasons are not printed")
 		}
 		pdf := call(b, cdppage.PrintToPDF, cdppage.PrintToPDFParams{PrintBackground: &[]bool{true}[0]}).Data
 		if len(pdf) < 10_000 {

@@ -159,8 +159,9 @@ func (d *Document) lasted() float64 {
 	const most = 10 * 365 * 24 * 3600
 	end := d.Elapsed
 	for i := range d.Timeline {
-		if s := d.Timeline[i].Second; len(s) > 0 {
-			end = max(end, float64(s[len(s)-1]+1))
+		// A second that had just begun is not a whole one.
+		if s := d.Timeline[i].Second; len(s) > 0 && float64(s[len(s)-1]) >= end {
+			end = float64(s[len(s)-1] + 1)
 		}
 	}
 	return min(max(end, 0), most)

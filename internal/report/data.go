@@ -33,6 +33,11 @@ type Cleaned struct {
 	Whole   bool    `json:"whole"` // nothing is left
 }
 
+// Remains tells whether rows that were to be removed may be in the database still.
+func (d *Data) Remains() bool {
+	return d != nil && d.Rows > 0 && !d.Kept && (d.Cleaned == nil || !d.Cleaned.Whole)
+}
+
 // sentence tells what the database was, and what became of it.
 func (d *Data) sentence() string {
 	parts := []string{plural(int(d.Rows), "row") + " in " + d.Where + ", made in " + span(d.Took)}
@@ -45,6 +50,8 @@ func (d *Data) sentence() string {
 	switch c := d.Cleaned; {
 	case d.Kept:
 		parts = append(parts, "kept")
+	case c == nil && d.Remains():
+		parts = append(parts, "not removed by the run")
 	case c == nil:
 	case !c.Whole:
 		parts = append(parts, "not all removed")

@@ -219,10 +219,14 @@ var inFacts = []string{"changed on the command line: ", "taken out by that: ", "
 
 // advice says what to do about a verdict that is no pass.
 func (d *Document) advice() (out []string) {
-	say := func(text string) { out = append(out, text) }
-	switch {
-	case d.Overall == slo.OverallPass:
+	if d.Overall == slo.OverallPass {
 		return nil
+	}
+	say := func(text string) { out = append(out, text) }
+	judged := false // the promises are what the verdict rests on
+	switch {
+	case d.ExitCode == 9 && d.Overall == slo.OverallFail:
+		say("The run was ended by a signal, so what it saw is partial, and a promise was broken in it all the same. Mend the build, or run it again to its end.")
 	case d.ExitCode == 9:
 		say("The run was ended by a signal, so what it saw is partial and proves nothing. Run it again to its end.")
 	case d.ExitCode == 7:
@@ -231,16 +235,21 @@ func (d *Document) advice() (out []string) {
 		say("The run was refused before any load was sent. The reason names the rule; change the target or the rule, not the gate.")
 	case d.ExitCode == 8:
 		say("The database could not be filled, so no load was sent, and what had been written was taken back. The reason says where it failed.")
+	case d.ExitCode == 11:
+		say("The results could not be stored, so nothing vouches for this report. The reason names the file and what to do; run it again then.")
 	case d.ExitCode == 10:
 		say("The promises were judged, but rows of this run are left in the database. Remove them with the command clean before the next run.")
 	case len(d.Record.Invalid) > 0:
 		say("The run is invalid: what was measured may be the load generator's doing and not the target's, so no promise can be judged. Use a larger machine or less load, and run it again.")
 	case d.Overall == slo.OverallFail:
 		say("A promise was broken: this build must not be released on this report. Mend the build, or change the promise in the spec, where the change is seen.")
+		judged = true
+	default:
+		judged = d.ExitCode == 4
 	}
 	proven, data := true, true
 	for i := range d.SLOs {
-		if s := &d.SLOs[i]; !s.Advisory {
+		if s := &d.SLOs[i]; judged && !s.Advisory {
 			proven = proven && s.Verdict != slo.Inconclusive
 			data = data && s.Verdict != slo.NoData
 		}
@@ -252,7 +261,10 @@ func (d *Document) advice() (out []string) {
 		say("No data: a promise saw no request, and what was not seen cannot be green. The command plan shows how many requests each endpoint will see.")
 	}
 	if len(out) == 0 {
-		say("This is no pass, and the exit code is not 0: see the reasons above.")
+		say("This is no pass, and the exit code is not 0: the reasons say why.")
+	}
+	if d.ExitCode != 10 && d.Data.Remains() {
+		say("Rows of this run may be left in the database: remove them with the command clean.")
 	}
 	return out
 }

@@ -289,8 +289,30 @@ func TestEveryVerdictSaysWhatToDoUnlessItIsAPass(t *testing.T) {
 		t.Errorf("not proven: %q", d.advice())
 	}
 	d.Record.Invalid = []string{"the generator was late by 40 ms"}
+	if strings.Contains(strings.Join(d.advice(), " "), "Hold the stage longer") {
+		t.Errorf("more of an invalid run proves nothing: %q", d.advice())
+	}
 	if !strings.Contains(strings.Join(d.advice(), " "), "The run is invalid") {
 		t.Errorf("invalid: %q", d.advice())
+	}
+	d = Build(withoutData(t))
+	d.ExitCode, d.ExitName, d.Record.Invalid = 7, "unreachable", nil
+	if got := d.advice(); len(got) != 1 {
+		t.Errorf("nothing was sent, and the advice is %q", got)
+	}
+	d.Data = &Data{Where: "postgres://db/app", Digest: "sha256:ab", Rows: 3}
+	if got := d.advice(); !strings.Contains(got[len(got)-1], "the command clean") {
+		t.Errorf("rows are left, and the advice is %q", got)
+	}
+}
+
+// The second in which a run ended is not a whole one, and its few requests are
+// no fall of the rate.
+func TestTheLastMomentOfARunIsNoFallOfItsRate(t *testing.T) {
+	d := Build(interrupted(t)) // after 7.1 s
+	c := drawn(t, d)
+	if c.Bins != 8 || c.Lines[0].Rate[6] == nil || c.Lines[0].Rate[7] != nil {
+		t.Errorf("%d bins, and the last rates are %v, %v", c.Bins, c.Lines[0].Rate[6], c.Lines[0].Rate[7])
 	}
 }
 

@@ -85,6 +85,9 @@ func NewJournal(run Run, tightest float64) (*Journal, []byte, error) {
 		return nil, nil, err
 	}
 	j := &Journal{conceal: newMask(run.Spec.Secrets), pack: pack}
+	for _, c := range run.Claims { // as they were written, and where
+		run.Judgement.Results = append(run.Judgement.Results, slo.Result{Claim: c, Verdict: slo.NoData})
+	}
 	d := Build(run)
 	head, err := json.Marshal(journalHeader{
 		Version: journalVersion, Spec: d.Spec.Digest, RunID: d.Generator.RunID, Tightest: tightest, Document: d,
@@ -204,7 +207,7 @@ func Recover(journal []byte) (*Recovered, error) {
 	out := &Recovered{Document: d}
 	var spans []Span
 	var users []Users
-	var health []measure.Health
+	var seconds []measure.Health
 	broke := map[string]float64{}
 	for n := 0; ; n++ {
 		payload, damage := r.next()
@@ -231,17 +234,17 @@ func Recover(journal []byte) (*Recovered, error) {
 		}
 		out.Looks = c.Looks
 		d.Probes = moreReadings(d.Probes, c.Probes)
-		users, health = append(users, c.Users...), append(health, c.Health...)
+		users, seconds = append(users, c.Users...), append(seconds, c.Health...)
 	}
 	s, err := replay.Cut()
 	if err != nil {
 		return nil, fmt.Errorf("the journal contradicts itself: %w", err)
 	}
 	spans = cutSpans(spans, d.Elapsed)
-	out.Invalid = measure.Validity(s, health, head.Tightest)
+	out.Invalid = measure.Validity(s, seconds, head.Tightest)
 	claims := d.Record.Claims
 	d.Held, d.Stages = held(spans), stages(spans, broke)
-	d.Users = population(personasOf(d), users)
+	d.Users, d.Health = population(personasOf(d), users), health(seconds)
 	d.record(s)
 	steps := d.Record.Steps // which may be masked, and their rows are told apart
 	d.Record = record(s, out.Invalid)

@@ -59,7 +59,7 @@ type (
 // ones that do not hold are skipped.
 func (d *Document) junit() ([]byte, error) {
 	var promises, guards []junitCase
-	used := map[string]bool{}
+	used := map[string]int{} // the last number of a name
 	for i := range d.SLOs {
 		s := &d.SLOs[i]
 		c := junitCase{Name: distinct(used, s.title()+" on "+s.during()), Time: decimal(0)}
@@ -107,6 +107,9 @@ func (c *junitCase) judge(d *Document, s *SLO) {
 		outcome.Message, outcome.Type = "the run may not be judged: "+d.Record.Invalid[0], "invalid"
 		c.Error = outcome
 	case s.Verdict == slo.Pass:
+	case s.Verdict == slo.Fail && d.Overall != slo.OverallFail: // another load, or another baseline
+		outcome.Message, outcome.Type = "the run may not be judged: "+d.reason(), "invalid"
+		c.Error = outcome
 	case s.Verdict == slo.Fail:
 		c.Failure = outcome
 	default:
@@ -184,12 +187,14 @@ func (d *Document) account(s *SLO) string {
 }
 
 // distinct returns a name that no other case of the document has.
-func distinct(used map[string]bool, name string) string {
+func distinct(used map[string]int, name string) string {
 	name = token(name)
-	for n, base := 2, name; used[name]; n++ {
-		name = fmt.Sprintf("%s (%d)", base, n)
+	base, n := name, used[name]
+	for ; used[name] > 0; n++ {
+		name = fmt.Sprintf("%s (%d)", base, n+1)
 	}
-	used[name] = true
+	used[base] = max(n, 1)
+	used[name] = max(used[name], 1)
 	return name
 }
 

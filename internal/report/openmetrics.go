@@ -13,7 +13,7 @@ import (
 // openMetrics returns metrics.txt: the final numbers as OpenMetrics 1.0 text,
 // for a gateway or a file collector.
 func (d *Document) openMetrics() ([]byte, error) {
-	e := exposition{seen: map[string]bool{}}
+	e := exposition{seen: map[string]int{}}
 	by := d.judgedBy()
 
 	e.family("tollgate_run", "info", "", "What was run.")
@@ -102,7 +102,7 @@ func (s *SLO) labels() []string {
 // exposition is OpenMetrics text.
 type exposition struct {
 	out  bytes.Buffer
-	seen map[string]bool
+	seen map[string]int // how often labels came in a family
 }
 
 // rows calls f for each row with the labels of its own.
@@ -121,17 +121,12 @@ func (e *exposition) nth(family string, labels []string) []string {
 	for i, l := range labels {
 		written[i] = escapeLabel(l)
 	}
-	for n := 1; ; n++ {
-		key := fmt.Sprintf("%s %d %q", family, n, written)
-		if e.seen[key] {
-			continue
-		}
-		e.seen[key] = true
-		if n == 1 {
-			return nil
-		}
+	key := fmt.Sprintf("%s %q", family, written)
+	e.seen[key]++
+	if n := e.seen[key]; n > 1 {
 		return []string{"nth", strconv.Itoa(n)}
 	}
+	return nil
 }
 
 func (e *exposition) family(name, kind, unit, help string) {
