@@ -31,6 +31,7 @@ type load struct {
 	personas []string
 	set      []string
 	seed     string
+	allow    []string // hosts; of commands for the database alone
 
 	flags *pflag.FlagSet
 }
@@ -61,6 +62,7 @@ func (l *load) addDataFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&l.profile, "profile", "", "another size of the same test, by its `name` in the spec")
 	fs.StringArrayVar(&l.set, "set", nil, "another value, as in `values.domain=example.org` (repeatable)")
 	fs.StringVar(&l.seed, "random-seed", "", "`number` that decides every draw of chance (default: a new one, printed and stored)")
+	fs.StringArrayVar(&l.allow, "allow-host", nil, "connect only to hosts of this `pattern`: *.test.example, 10.0.0.0/8 (repeatable)")
 }
 
 // overrides returns the flags that change the test, as they would be typed.
