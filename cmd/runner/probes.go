@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tollgate/internal/probe"
+	"tollgate/internal/report"
 	"tollgate/pkg/seed"
 	"tollgate/pkg/slo"
 	"tollgate/pkg/spec"
@@ -34,7 +35,7 @@ func (a *app) openProbes(ctx context.Context, s *spec.Spec, allow []string) (all
 				fmt.Sprintf("probe %s does not answer: %s; %s rests on it: %s", one.Probe, one.Why, strings.Join(promises, ", "), one.Hint))
 			continue
 		}
-		fmt.Fprintf(a.err, "  warning: probe %s does not answer: %s; nothing that decides rests on it\n", one.Probe, one.Why)
+		fmt.Fprintf(a.err, "  warning: probe %s does not answer: %s; nothing that decides rests on it\n", one.Probe, report.Clean(one.Why))
 	}
 	return all, ends, len(ends.unreachable) == 0
 }

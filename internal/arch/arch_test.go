@@ -231,7 +231,7 @@ var modules = map[string]module{
 	},
 	"golang.org/x/net": {
 		why:   "what a browser would make of the HTML of a report",
-		tests: []string{"internal/report"},
+		tests: []string{"internal/report", "cmd/runner"},
 	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},
