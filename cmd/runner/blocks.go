@@ -54,6 +54,11 @@ func (a *app) compareSystems(ctx context.Context, args []string, l *load, o runO
 	}
 	// Nothing is sent to one that would be for nothing.
 	for side, s := range c.specs {
+		if reasons := refusals(ctx, s, o); reasons != nil {
+			f := &fault{exit: state{refused: reasons}.exit()}
+			f.reasons[0] = fmt.Sprintf("%s: %s", compare.Side(side), f.reasons[0])
+			return f
+		}
 		if _, err := exec.Preflight(ctx, s, exec.PreflightOptions{Allow: o.allow}); err != nil {
 			f := &fault{exit: notReady(ctx, err).exit()}
 			f.reasons[0] = fmt.Sprintf("%s: %s", compare.Side(side), f.reasons[0])

@@ -117,14 +117,13 @@ func (a *app) check(name string, ch checking) checked {
 		c.findings = []finding{{spec.Fault{Pos: spec.Pos{File: name}, Msg: reason, Hint: f.hint}, severe}}
 		return c
 	}
-	s, faults := spec.Parse(name, src.text, spec.Options{Profile: ch.profile, Env: a.env, ReadFile: src.file})
+	s, faults := spec.Parse(name, src.text, spec.Options{Profile: ch.profile, Env: a.env, ReadFile: src.file, Secret: a.keepSecret})
 	if faults != nil {
 		for _, f := range faults {
 			c.findings = append(c.findings, finding{f, severe})
 		}
 		return c
 	}
-	a.keepSecret(s)
 	c.profiles = len(s.Profiles)
 	variants := []string{ch.profile}
 	if ch.profile == "" {
@@ -133,7 +132,7 @@ func (a *app) check(name string, ch checking) checked {
 	lines := strings.Split(string(src.text), "\n")
 	budget := budget()
 	for _, variant := range variants {
-		s, faults := spec.Parse(name, src.text, spec.Options{Profile: variant, Env: a.env, ReadFile: src.file})
+		s, faults := spec.Parse(name, src.text, spec.Options{Profile: variant, Env: a.env, ReadFile: src.file, Secret: a.keepSecret})
 		if faults != nil {
 			continue // Parse has looked at all profiles above
 		}

@@ -189,7 +189,7 @@ func removed(c seed.Cleaned) string {
 // note writes a line about the database to stderr.
 func (d *database) note(format string, args ...any) {
 	if !d.quiet {
-		fmt.Fprintf(d.app.err, "  "+format+"\n", args...)
+		fmt.Fprintln(d.app.err, "  "+report.Clean(fmt.Sprintf(format, args...)))
 	}
 }
 

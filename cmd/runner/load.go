@@ -31,6 +31,7 @@ type load struct {
 	personas []string
 	set      []string
 	seed     string
+	allow    []string // hosts; of commands for the database alone
 
 	flags *pflag.FlagSet
 }
@@ -61,6 +62,7 @@ func (l *load) addDataFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&l.profile, "profile", "", "another size of the same test, by its `name` in the spec")
 	fs.StringArrayVar(&l.set, "set", nil, "another value, as in `values.domain=example.org` (repeatable)")
 	fs.StringVar(&l.seed, "random-seed", "", "`number` that decides every draw of chance (default: a new one, printed and stored)")
+	fs.StringArrayVar(&l.allow, "allow-host", nil, "connect only to hosts of this `pattern`: *.test.example, 10.0.0.0/8 (repeatable)")
 }
 
 // overrides returns the flags that change the test, as they would be typed.
@@ -219,17 +221,16 @@ func unreadable(name string, err error) error {
 	return misuse(hint, "%s: %v", name, err)
 }
 
-// spec reads and changes a test. Secrets of the spec are hidden from here on.
+// spec reads and changes a test. Its secrets are hidden as soon as they are found.
 func (a *app) spec(src source, l *load) (*spec.Spec, error) {
 	o, err := l.override()
 	if err != nil {
 		return nil, err
 	}
-	s, faults := spec.Parse(src.name, src.text, spec.Options{Profile: l.profile, Set: l.set, Target: l.target, Env: a.env, ReadFile: src.file})
+	s, faults := spec.Parse(src.name, src.text, spec.Options{Profile: l.profile, Set: l.set, Target: l.target, Env: a.env, ReadFile: src.file, Secret: a.keepSecret})
 	if faults != nil {
 		return nil, a.faulty(faults)
 	}
-	a.keepSecret(s)
 	if s, faults = s.With(o); faults != nil {
 		return nil, a.faulty(faults)
 	}
@@ -256,10 +257,10 @@ func (a *app) plan(src source, l *load, descriptors int) (*exec.Plan, error) {
 	return p, nil
 }
 
-// keepSecret hides a spec's secrets in all output.
-func (a *app) keepSecret(s *spec.Spec) {
-	a.out.keepSecret(s.Secrets)
-	a.err.keepSecret(s.Secrets)
+// keepSecret hides a secret in all output from now on.
+func (a *app) keepSecret(secret string) {
+	a.out.keepSecret(secret)
+	a.err.keepSecret(secret)
 }
 
 // faulty prints the faults of a spec, each with its place, and returns the end
@@ -282,7 +283,7 @@ func (a *app) completeProfiles(_ *cobra.Command, args []string, _ string) ([]str
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	s, faults := spec.Parse(src.name, src.text, spec.Options{Env: a.env, ReadFile: src.file})
+	s, faults := spec.Parse(src.name, src.text, spec.Options{Env: a.env, ReadFile: src.file, Secret: a.keepSecret})
 	if faults != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

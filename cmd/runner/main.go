@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tollgate/internal/expr"
+	"tollgate/internal/report"
 )
 
 func main() {
@@ -76,11 +77,11 @@ func (a *app) end(err error) code {
 	}
 	if !f.told {
 		for _, reason := range f.reasons {
-			fmt.Fprintln(a.err, "runner: "+reason)
+			fmt.Fprintln(a.err, "runner: "+report.Clean(reason)) // which may quote a target
 		}
 	}
 	if f.hint != "" {
-		fmt.Fprintln(a.err, "  hint: "+f.hint)
+		fmt.Fprintln(a.err, "  hint: "+report.Clean(f.hint))
 	}
 	return f.code
 }

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"cmp"
-	"encoding/base64"
 	"encoding/json"
-	"net/url"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 
 	"golang.org/x/term"
+
+	"tollgate/internal/report"
 )
 
 // A printer is one of the two output streams. It hides secrets, and remembers
@@ -20,10 +17,11 @@ import (
 type printer struct {
 	file *os.File
 
-	mu   sync.Mutex
-	hide *strings.Replacer // nil: nothing to hide
-	tame bool              // GitHub Actions reads it, and nothing of it is a command
-	err  error             // the first of a Write
+	mu      sync.Mutex
+	secrets []string
+	hide    *report.Mask // of them; nil until it is needed
+	tame    bool         // GitHub Actions reads it, and nothing of it is a command
+	err     error        // the first of a Write
 }
 
 // Write implements io.Writer. A secret that is cut in two by the end of p is
@@ -32,8 +30,11 @@ func (p *printer) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	text := b
-	if p.hide != nil {
-		text = []byte(p.hide.Replace(string(b)))
+	if len(p.secrets) > 0 {
+		if p.hide == nil {
+			p.hide = report.NewMask(p.secrets)
+		}
+		text = []byte(p.hide.Hide(string(b)))
 	}
 	if p.tame {
 		text = tame(text)
@@ -54,41 +55,15 @@ func (p *printer) failed() error {
 	return p.err
 }
 
-// hidden stands where a secret would have been printed.
-const hidden = "***"
-
-// shortest is the length from which a secret is told apart from ordinary text.
-const shortest = 4
-
-// keepSecret hides values from now on, in each form in which text carries them.
-func (p *printer) keepSecret(secrets []string) {
-	var all []string
-	for _, s := range secrets {
-		if len(s) >= shortest {
-			all = append(all, forms(s)...)
-		}
-	}
-	// Of two that begin alike the longer one goes first, or its end would stay.
-	slices.SortFunc(all, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	var pairs []string
-	for _, form := range all {
-		pairs = append(pairs, form, hidden)
-	}
-	if pairs == nil {
-		return
-	}
+// keepSecret hides values, too, from now on, in each form in which text carries them.
+func (p *printer) keepSecret(secrets ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.hide = strings.NewReplacer(pairs...)
-}
-
-// forms returns a text as it is and as URLs, JSON, Go and base64 write it.
-func forms(s string) []string {
-	inJSON, _ := json.Marshal(s) // a string always has a JSON form
-	inGo := strconv.Quote(s)
-	return []string{
-		s, url.QueryEscape(s), url.PathEscape(s), string(inJSON[1 : len(inJSON)-1]), inGo[1 : len(inGo)-1],
-		base64.StdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s)),
+	for _, s := range secrets {
+		if !slices.Contains(p.secrets, s) {
+			p.secrets = append(p.secrets, s)
+			p.hide = nil
+		}
 	}
 }
 

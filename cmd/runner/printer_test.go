@@ -23,7 +23,7 @@ func TestSecretsAreHiddenInEveryForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &printer{file: file}
-	p.keepSecret([]string{secret, other, "", "abc"})
+	p.keepSecret(secret, other, "", "abc")
 	fmt.Fprintf(p, "%s %s %s %s %q %s abc\n", other, secret, url.QueryEscape(secret), url.PathEscape(secret), secret,
 		base64.StdEncoding.EncodeToString([]byte(secret)))
 	text, err := os.ReadFile(file.Name())

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"tollgate/internal/probe"
+	"tollgate/internal/report"
+	"tollgate/pkg/seed"
 	"tollgate/pkg/slo"
 	"tollgate/pkg/spec"
 )
@@ -17,8 +19,8 @@ import (
 // promise that decides rests on it: it would have no data. One that nothing
 // rests on is a warning. The probes are to be closed; the state is how the run
 // ends where it cannot go on.
-func (a *app) openProbes(ctx context.Context, s *spec.Spec) (all []*probe.Probe, ends state, ok bool) {
-	all, err := probe.Open(s.Probes, s.Secrets)
+func (a *app) openProbes(ctx context.Context, s *spec.Spec, allow []string) (all []*probe.Probe, ends state, ok bool) {
+	all, err := probe.Open(s.Probes, s.Secrets, allow)
 	if err != nil {
 		return nil, state{badSpec: []string{err.Error()}}, false
 	}
@@ -33,9 +35,29 @@ func (a *app) openProbes(ctx context.Context, s *spec.Spec) (all []*probe.Probe,
 				fmt.Sprintf("probe %s does not answer: %s; %s rests on it: %s", one.Probe, one.Why, strings.Join(promises, ", "), one.Hint))
 			continue
 		}
-		fmt.Fprintf(a.err, "  warning: probe %s does not answer: %s; nothing that decides rests on it\n", one.Probe, one.Why)
+		fmt.Fprintf(a.err, "  warning: probe %s does not answer: %s; nothing that decides rests on it\n", one.Probe, report.Clean(one.Why))
 	}
 	return all, ends, len(ends.unreachable) == 0
+}
+
+// resolveWithin bounds how long the hosts beside the target are looked up.
+const resolveWithin = 10 * time.Second
+
+// refusals says which of the probes and the database of a spec are at hosts that
+// may not be connected to. It sends them nothing.
+func refusals(ctx context.Context, s *spec.Spec, o runOptions) (reasons []string) {
+	ctx, cancel := context.WithTimeout(ctx, resolveWithin)
+	defer cancel()
+	if all, err := probe.Open(s.Probes, s.Secrets, o.allow); err == nil { // else it is told where they are opened to be read
+		reasons = probe.Refused(ctx, all)
+		probe.Close(all)
+	}
+	if s.Seed != nil && !o.noSeed {
+		if err := seed.Refused(ctx, s, o.allow); err != nil {
+			reasons = append(reasons, err.Error())
+		}
+	}
+	return reasons
 }
 
 // restOn returns the promises that decide and that a probe is read for.

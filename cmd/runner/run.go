@@ -111,7 +111,7 @@ partial report is written. The same signal for the third time ends it at once.`,
 func (o *runOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&o.out, "out", "", "`folder` for the report (default results/NAME-TIME)")
-	fs.StringArrayVar(&o.allow, "allow-host", nil, "send load only to hosts of this `pattern`: *.test.example, 10.0.0.0/8 (repeatable)")
+	fs.StringArrayVar(&o.allow, "allow-host", nil, "connect, for the load, probes and the database, only to hosts of this `pattern`: *.test.example, 10.0.0.0/8 (repeatable)")
 	fs.IntVar(&o.loops, "loops", 0, "`number` of event loops (default: one for each core)")
 	fs.StringVar(&o.driver, "driver", "auto", "`what` carries the load: loop (HTTP/1.1 in clear text, on Linux), conn (everything), or auto")
 	fs.BoolVar(&o.noSeed, "no-seed", false, "leave the database alone: its rows are there already, as runner seed leaves them")
@@ -286,13 +286,17 @@ type ending struct {
 // drive asks whether the target is ready, and loads it.
 func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 	e := &ending{plan: p, started: time.Now(), runID: newRunID()}
+	if reasons := refusals(ctx, p.Spec, o); reasons != nil {
+		e.state.refused = reasons
+		return e
+	}
 	to, err := exec.Preflight(ctx, p.Spec, exec.PreflightOptions{Allow: o.allow})
 	e.addresses = to
 	if err != nil || ctx.Err() != nil {
 		e.state = notReady(ctx, err)
 		return e
 	}
-	probes, ends, ok := a.openProbes(ctx, p.Spec)
+	probes, ends, ok := a.openProbes(ctx, p.Spec, o.allow)
 	defer probe.Close(probes)
 	if !ok {
 		e.state = ends
@@ -306,7 +310,7 @@ func (a *app) drive(ctx context.Context, p *exec.Plan, o runOptions) *ending {
 		a.load(ctx, e, o)
 		return e
 	}
-	d, err := a.openDatabase(ctx, p.Spec, seed.Options{RunID: e.runID, RandomSeed: p.Seed, Now: e.started}, false, o.quiet)
+	d, err := a.openDatabase(ctx, p.Spec, seed.Options{RunID: e.runID, RandomSeed: p.Seed, Now: e.started, Allow: o.allow}, false, o.quiet)
 	if err == nil {
 		defer d.close(ctx)
 		e.data = &d.data

@@ -97,7 +97,7 @@ func (a *app) dataOf(file string, l *load) (*spec.Spec, seed.Options, error) {
 	if s.Seed == nil {
 		return nil, seed.Options{}, misuse("declare its rows under seed", "%s: the spec prepares no database", file)
 	}
-	return s, seed.Options{RunID: newRunID(), RandomSeed: random, Now: time.Now()}, nil
+	return s, seed.Options{RunID: newRunID(), RandomSeed: random, Now: time.Now(), Allow: l.allow}, nil
 }
 
 // newRunID names a run among all others.

@@ -36,10 +36,12 @@ var rooms = map[string]room{
 	"internal/demo": { // the honest other side knows nothing of the client
 		tests: because{"internal/postgres/postgrestest": "rows of the demo systems are in a real PostgreSQL"},
 	},
+	"internal/reach": {tests: because{"internal/postgres/postgrestest": "who a connection is made as is asked of a real server"}},
 	"pkg/seed": {
 		uses: because{
-			"pkg/spec":      "a spec declares the rows, and faults stand at its lines",
-			"internal/expr": "values of rows are expressions, and misspelt names are answered",
+			"internal/reach": "a database is connected to where that is allowed, and by its connection string alone",
+			"pkg/spec":       "a spec declares the rows, and faults stand at its lines",
+			"internal/expr":  "values of rows are expressions, and misspelt names are answered",
 		},
 		tests: because{
 			"internal/postgres/postgrestest": "rows are written to a real server",
@@ -76,6 +78,7 @@ var rooms = map[string]room{
 		uses: because{
 			"pkg/spec":         "a probe is declared in a spec",
 			"internal/measure": "readings are what a run has measured",
+			"internal/reach":   "probes connect where that is allowed",
 		},
 		tests: because{"internal/postgres/postgrestest": "queries are read from a real server"},
 	},
@@ -87,6 +90,7 @@ var rooms = map[string]room{
 			"internal/httpwire": "requests and responses are bytes",
 			"internal/jsonscan": "checks and saves read a few values of an answer",
 			"internal/measure":  "every request leaves a sample",
+			"internal/reach":    "load goes where that is allowed",
 		},
 		tests: because{"internal/demo": "the honest other side of a run, with a ledger"},
 	},
@@ -215,7 +219,7 @@ var modules = map[string]module{
 	},
 	"github.com/jackc/pgx/v5": {
 		why: "PostgreSQL's protocol: COPY, pipelines, types",
-		in:  []string{"internal/demo", "internal/postgres", "internal/probe", "pkg/seed"}, tests: []string{"cmd/runner"},
+		in:  []string{"internal/demo", "internal/postgres", "internal/probe", "internal/reach", "pkg/seed"}, tests: []string{"cmd/runner"},
 	},
 	"github.com/chromedp/chromedp": {
 		why:   "report.html is tried in the browser that people open it with",
@@ -227,7 +231,7 @@ var modules = map[string]module{
 	},
 	"golang.org/x/net": {
 		why:   "what a browser would make of the HTML of a report",
-		tests: []string{"internal/report"},
+		tests: []string{"internal/report", "cmd/runner"},
 	},
 	"github.com/google/go-cmp":        {why: "differences that can be read", tests: everywhere},
 	"github.com/rogpeppe/go-internal": {why: "command lines as scripts", tests: everywhere},

@@ -7,18 +7,22 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+
+	"tollgate/internal/reach"
 )
 
 // client fetches pages. It goes straight to the server, follows no redirect and
 // asks for no compression, so that a page is as long as it was sent.
 type client struct {
-	http *http.Client
-	at   string // host, for people
+	http  *http.Client
+	at    string // host, for people
+	name  string // of the host
+	hosts reach.Hosts
 }
 
-func newClient(u *url.URL) client {
-	return client{at: u.Host, http: &http.Client{
-		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 1},
+func newClient(u *url.URL, hosts reach.Hosts) client {
+	return client{at: u.Host, name: u.Hostname(), hosts: hosts, http: &http.Client{
+		Transport:     &http.Transport{DialContext: hosts.Dial, DisableCompression: true, MaxIdleConnsPerHost: 1},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -45,6 +49,14 @@ func (c client) get(ctx context.Context, u *url.URL, accept string, most int64, 
 			return fmt.Errorf("%s: a page of more than %d MiB", c.at, most>>20)
 		}
 		return fmt.Errorf("%s: %w", c.at, err)
+	}
+	return nil
+}
+
+func (c client) refused(ctx context.Context) error {
+	_, err := c.hosts.Resolve(ctx, c.name)
+	if r := reach.Refused(err); r != nil {
+		return r
 	}
 	return nil
 }

@@ -37,6 +37,8 @@ type answer struct {
 // The errors of read say why there is no answer, without passwords.
 type source interface {
 	read(ctx context.Context) (answer, error)
+	// refused returns why its host may not be connected to. It sends nothing there.
+	refused(ctx context.Context) error
 	close()
 }
 
@@ -49,9 +51,10 @@ type Probe struct {
 	secrets []string
 }
 
-// Open makes the probes of a spec ready to be read; it sends nothing. The
+// Open makes the probes of a spec ready to be read; it sends nothing. They
+// connect only to hosts that are allowed (see internal/reach; nil: any). The
 // probes are to be closed. An error names the probe's place in the spec.
-func Open(declared []*spec.Probe, secrets []string) ([]*Probe, error) {
+func Open(declared []*spec.Probe, secrets, allow []string) ([]*Probe, error) {
 	var all []*Probe
 	servers := servers{}
 	for _, d := range declared {
@@ -59,11 +62,11 @@ func Open(declared []*spec.Probe, secrets []string) ([]*Probe, error) {
 		var err error
 		switch {
 		case d.SQL != "":
-			p.source, p.hint, err = servers.query(d)
+			p.source, p.hint, err = servers.query(d, allow)
 		case d.Query != "":
-			p.source, p.hint, err = newPrometheus(d)
+			p.source, p.hint, err = newPrometheus(d, allow)
 		default:
-			p.source, p.hint, err = newScrape(d)
+			p.source, p.hint, err = newScrape(d, allow)
 		}
 		if err != nil {
 			Close(all)
@@ -105,6 +108,17 @@ func (p *Probe) ask(ctx context.Context) (a answer, why string) {
 	}
 	a.value = math.NaN()
 	return a, why
+}
+
+// Refused returns which probes are at hosts that may not be connected to, in the
+// order of the spec. It sends nothing to them.
+func Refused(ctx context.Context, all []*Probe) (reasons []string) {
+	for _, p := range all {
+		if err := p.source.refused(ctx); err != nil {
+			reasons = append(reasons, "probe "+p.Name+" refused: "+p.masked(err.Error()))
+		}
+	}
+	return reasons
 }
 
 // Silence is a probe that did not answer, and why.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"tollgate/internal/reach"
 	"tollgate/pkg/spec"
 )
 
@@ -28,12 +29,12 @@ type prometheus struct {
 	counter bool
 }
 
-func newPrometheus(d *spec.Probe) (source, string, error) {
+func newPrometheus(d *spec.Probe, hosts reach.Hosts) (source, string, error) {
 	u, err := webURL(d.Prometheus)
 	if err != nil {
 		return nil, "", err
 	}
-	p := &prometheus{client: newClient(u), base: u, query: d.Query, counter: risesOnly(d.Query)}
+	p := &prometheus{client: newClient(u, hosts), base: u, query: d.Query, counter: risesOnly(d.Query)}
 	return p, fmt.Sprintf("does Prometheus answer at %s, and does the query give one element there?", u.Host), nil
 }
 

@@ -162,7 +162,7 @@ func TestInterruptedEndLeavesNothingBehind(t *testing.T) {
 	})
 	goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	ignore := goleak.IgnoreCurrent()
-	all, err := Open([]*spec.Probe{{Name: "hangs", Scrape: hangs, Metric: "up"}}, nil)
+	all, err := Open([]*spec.Probe{{Name: "hangs", Scrape: hangs, Metric: "up"}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

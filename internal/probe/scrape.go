@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"tollgate/internal/reach"
 	"tollgate/pkg/spec"
 )
 
@@ -24,12 +25,12 @@ type scrape struct {
 	want wanted
 }
 
-func newScrape(d *spec.Probe) (source, string, error) {
+func newScrape(d *spec.Probe, hosts reach.Hosts) (source, string, error) {
 	u, err := webURL(d.Scrape)
 	if err != nil {
 		return nil, "", err
 	}
-	s := &scrape{client: newClient(u), page: u, want: wanted{metric: d.Metric, labels: d.Labels}}
+	s := &scrape{client: newClient(u, hosts), page: u, want: wanted{metric: d.Metric, labels: d.Labels}}
 	return s, fmt.Sprintf("does %s answer with metrics in the text format of Prometheus, and is %s among them?", u.Host, s.want), nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"tollgate/internal/reach"
 	"tollgate/pkg/spec"
 )
 
@@ -25,17 +26,17 @@ type query struct {
 // servers are those of the probes of one spec, by connection string.
 type servers map[string]*server
 
-func (all servers) query(d *spec.Probe) (source, string, error) {
+func (all servers) query(d *spec.Probe, hosts reach.Hosts) (source, string, error) {
 	if d.Postgres == "" {
 		return mute{}, "set the variable that `postgres` takes it from", nil
 	}
 	on := all[d.Postgres]
 	if on == nil {
-		config, err := pgconn.ParseConfig(d.Postgres)
-		if err != nil { // whose text may hold the string, and so a password
-			return nil, "", errors.New("its connection string is not one of PostgreSQL: write postgres://USER@HOST:5432/DATABASE")
+		config, err := hosts.Postgres(d.Postgres)
+		if err != nil {
+			return nil, "", fmt.Errorf("its connection string %w: write postgres://USER@HOST:5432/DATABASE", err)
 		}
-		on = &server{config: config, free: make(chan *pgconn.PgConn, 1)}
+		on = &server{hosts: hosts, config: config, free: make(chan *pgconn.PgConn, 1)}
 		on.free <- nil
 		all[d.Postgres] = on
 	}
@@ -48,11 +49,15 @@ type mute struct{}
 
 func (mute) close() {}
 
+func (mute) refused(context.Context) error { return nil }
+
 func (mute) read(context.Context) (answer, error) {
 	return answer{}, errors.New("its connection string is empty")
 }
 
 func (q *query) close() { q.on.close() }
+
+func (q *query) refused(ctx context.Context) error { return q.on.hosts.Places(ctx, q.on.config) }
 
 func (q *query) read(ctx context.Context) (answer, error) {
 	conn, own, err := q.on.take(ctx)
@@ -144,6 +149,7 @@ func numeric(oid uint32) bool {
 // A server holds one connection, which its probes share; it opens another only
 // while that one is busy for long, so that a query that hangs holds up no other.
 type server struct {
+	hosts  reach.Hosts
 	config *pgconn.Config
 	free   chan *pgconn.PgConn // one element: the connection, nil if there is none
 }

@@ -19,7 +19,7 @@ import (
 // open makes probes that end with the test.
 func open(t *testing.T, declared ...*spec.Probe) []*Probe {
 	t.Helper()
-	all, err := Open(declared, nil)
+	all, err := Open(declared, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestSilentDatabaseIsNamedWithoutItsPassword(t *testing.T) {
 	if strings.Contains(fmt.Sprint(silent), "hunter2") {
 		t.Errorf("a password is shown: %+v", silent)
 	}
-	_, err = Open([]*spec.Probe{{Name: "alerts", SQL: "select 1", Postgres: "postgres://app:hunter2@[::/soc", Pos: spec.Pos{File: "s.yaml", Line: 3, Col: 2}}}, nil)
+	_, err = Open([]*spec.Probe{{Name: "alerts", SQL: "select 1", Postgres: "postgres://app:hunter2@[::/soc", Pos: spec.Pos{File: "s.yaml", Line: 3, Col: 2}}}, nil, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "s.yaml:3:2: probe alerts: ") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("%v", err)
 	}

@@ -57,7 +57,7 @@ func Build(r Run) *Document {
 	if r.Baseline != "" {
 		d.Baseline = &Baseline{Result: r.Baseline, Moves: []Move{}}
 	}
-	conceal := newMask(r.Spec.Secrets)
+	conceal := NewMask(r.Spec.Secrets)
 	editStrings(d, false, conceal.text)
 	return d
 }

@@ -66,7 +66,7 @@ type Course struct {
 
 // Journal writes the records of one run. NewJournal makes one.
 type Journal struct {
-	conceal *mask
+	conceal *Mask
 	pack    *flate.Writer
 	packed  bytes.Buffer
 	last    []*measure.Copy // by loop
@@ -84,7 +84,7 @@ func NewJournal(run Run, tightest float64) (*Journal, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	j := &Journal{conceal: newMask(run.Spec.Secrets), pack: pack}
+	j := &Journal{conceal: NewMask(run.Spec.Secrets), pack: pack}
 	for _, c := range run.Claims { // as they were written, and where
 		run.Judgement.Results = append(run.Judgement.Results, slo.Result{Claim: c, Verdict: slo.NoData})
 	}

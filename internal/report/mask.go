@@ -17,14 +17,15 @@ const masked = "***"
 // is guessed at once, and masking it would tear holes into every number.
 const minSecret = 4
 
-// mask hides secrets in text, in each form in which they travel.
-type mask struct {
+// Mask hides secrets in text, in each form in which they travel.
+type Mask struct {
 	forms    []string // longest first
 	replacer *strings.Replacer
 }
 
-func newMask(secrets []string) *mask {
-	m := &mask{}
+// NewMask returns what hides secrets; those of fewer than 4 bytes it lets be.
+func NewMask(secrets []string) *Mask {
+	m := &Mask{}
 	for _, s := range secrets {
 		if len(s) < minSecret {
 			continue
@@ -51,22 +52,55 @@ func newMask(secrets []string) *mask {
 
 // text returns s clean and without secrets. It looks twice, because dropping a
 // control character may join the halves of a secret.
-func (m *mask) text(s string) string {
-	return m.tail(m.replacer.Replace(clean(m.replacer.Replace(s))))
+func (m *Mask) text(s string) string {
+	return m.tail(m.Hide(clean(m.Hide(s))))
+}
+
+// Hide returns s without secrets, and otherwise as it is: of those, too, that
+// somebody cut short and put an ellipsis in the place of the rest.
+func (m *Mask) Hide(s string) string {
+	s = m.replacer.Replace(s)
+	if !strings.Contains(s, ellipsis) {
+		return s
+	}
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(s, ellipsis)
+		if !found {
+			b.WriteString(before)
+			return b.String()
+		}
+		if n := m.begun(before); n > 0 {
+			before = before[:len(before)-n] + masked
+		}
+		b.WriteString(before + ellipsis)
+		s = after
+	}
+}
+
+// ellipsis stands where a long text was cut.
+const ellipsis = "…"
+
+// begun returns how many bytes at the end of s are the beginning of a secret.
+func (m *Mask) begun(s string) int {
+	for _, form := range m.forms {
+		for n := len(form) - 1; n >= minSecret; n-- {
+			if strings.HasSuffix(s, form[:n]) {
+				return n
+			}
+		}
+	}
+	return 0
 }
 
 // tail masks the beginning of a secret at the end of a message that was cut
 // for its length.
-func (m *mask) tail(s string) string {
+func (m *Mask) tail(s string) string {
 	if len(s) < longMessage || utf8.RuneCountInString(s) < longMessage {
 		return s
 	}
-	for _, form := range m.forms {
-		for n := len(form) - 1; n >= minSecret; n-- {
-			if strings.HasSuffix(s, form[:n]) {
-				return s[:len(s)-n] + masked
-			}
-		}
+	if n := m.begun(s); n > 0 {
+		return s[:len(s)-n] + masked
 	}
 	return s
 }
@@ -87,7 +121,9 @@ func forms(secret string) []string {
 	e.SetEscapeHTML(false)
 	_ = e.Encode(secret) // a string always encodes
 	for _, q := range []string{string(quoted), strings.TrimSuffix(b.String(), "\n"), strconv.Quote(secret)} {
-		out = append(out, q[1:len(q)-1])
+		// Messages quote in Go's way what they were told, which may be JSON.
+		again := strconv.Quote(q[1 : len(q)-1])
+		out = append(out, q[1:len(q)-1], again[1:len(again)-1])
 	}
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		out = append(out, encoding.EncodeToString([]byte(secret)))

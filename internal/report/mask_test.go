@@ -46,7 +46,7 @@ func TestSecretIsInNoFormInAnyRendering(t *testing.T) {
 }
 
 func TestSecretIsMaskedInEachForm(t *testing.T) {
-	m := newMask([]string{secret, "tok"})
+	m := NewMask([]string{secret, "tok"})
 	for _, form := range escapedForms() {
 		if got := m.text("a " + form + " b"); !strings.HasPrefix(got, "a ***") || len(got) > len("a *** b")+4 {
 			t.Errorf("%q became %q", form, got)
@@ -55,7 +55,7 @@ func TestSecretIsMaskedInEachForm(t *testing.T) {
 	if got := m.text("a token"); got != "a token" {
 		t.Errorf("three characters are no secret, and the text became %q", got)
 	}
-	if got := newMask(nil).text("as it is"); got != "as it is" {
+	if got := NewMask(nil).text("as it is"); got != "as it is" {
 		t.Errorf("no secrets, and the text became %q", got)
 	}
 }
@@ -66,7 +66,7 @@ func TestSecretIsFoundInsideBase64(t *testing.T) {
 		before := rapid.StringMatching(`[a-z]{0,7}:`).Draw(t, "before")
 		after := rapid.StringMatching(`[a-z]{0,4}`).Draw(t, "after")
 		text := base64.StdEncoding.EncodeToString([]byte(before + secret + after))
-		got := newMask([]string{secret}).text("Basic " + text)
+		got := NewMask([]string{secret}).text("Basic " + text)
 		if !strings.Contains(got, masked) {
 			t.Fatalf("%s stays in %s", secret, got)
 		}
@@ -81,13 +81,28 @@ func TestSecretIsFoundInsideBase64(t *testing.T) {
 }
 
 func TestSecretThatWasCutOffIsMasked(t *testing.T) {
-	m := newMask([]string{"correct horse battery"})
+	m := NewMask([]string{"correct horse battery"})
 	long := strings.Repeat("x", longMessage)
 	if got := m.text(long + "correct hor"); got != long+masked {
 		t.Errorf("ends in %q", got[longMessage:])
 	}
 	if got := m.text("that is correct"); got != "that is correct" {
 		t.Errorf("a word that a secret begins with became %q", got)
+	}
+}
+
+func TestSecretThatWasCutShortIsMasked(t *testing.T) {
+	m := NewMask([]string{"correct horse battery"})
+	for text, want := range map[string]string{
+		`json is "id correct hor…", not "b"`:                      `json is "id ***…", not "b"`,
+		`"correct…" and "correct horse battery…" and "it is co…"`: `"***…" and "***…" and "it is co…"`,
+		"…correct…":                        "…***…",
+		"Basic dXNlcjpjb3JyZWN0IGhvcnNlI…": "Basic dXNlcjp***…",
+		"nothing…":                         "nothing…",
+	} {
+		if got := m.Hide(text); got != want {
+			t.Errorf("%s became %s", text, got)
+		}
 	}
 }
 

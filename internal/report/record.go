@@ -218,7 +218,7 @@ func Regate(d *Document, r Regating) *Document {
 		Regated:  &Regated{Spec: source(r.Spec), Overrides: list(r.Overrides), Generator: r.Generator},
 	}
 	judged.Record.judged(Judging{r.Judgement, r.Claims, r.Evidence, r.Options})
-	editStrings(&judged, false, newMask(r.Spec.Secrets).text)
+	editStrings(&judged, false, NewMask(r.Spec.Secrets).text)
 	out := *d
 	out.Record.Claims, out.Record.Confidence = judged.Record.Claims, judged.Record.Confidence
 	out.Overall, out.ExitCode, out.ExitName, out.Reasons = judged.Overall, judged.ExitCode, judged.ExitName, judged.Reasons

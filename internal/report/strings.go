@@ -37,6 +37,9 @@ func edit(v reflect.Value, words bool, f func(string) string) {
 	}
 }
 
+// Clean makes text from elsewhere safe to print on a line: see clean.
+func Clean(s string) string { return clean(s) }
+
 // clean makes text from elsewhere safe to print: valid UTF-8 on one line,
 // without C0 and C1 control characters (so no escape sequence reaches a
 // terminal) and without the invisible ones that turn the direction of text.

@@ -2,13 +2,13 @@ package exec
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"tollgate/internal/reach"
 	"tollgate/pkg/spec"
 )
 
@@ -90,7 +90,7 @@ func (a *Addresses) lookUp(ctx context.Context, i int, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	t := a.targets[i]
-	found, err := resolve(ctx, t.Host)
+	found, err := reach.Resolve(ctx, t.Host)
 	if err != nil || len(found) == 0 {
 		a.stale.Add(1)
 		return
@@ -118,18 +118,4 @@ func (a *Addresses) lookUp(ctx context.Context, i int, limit time.Duration) {
 // sortAddresses makes equal sets equal lists: resolvers shuffle.
 func sortAddresses(list []netip.AddrPort) {
 	slices.SortFunc(list, netip.AddrPort.Compare)
-}
-
-func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a.Unmap()}, nil
-	}
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, err
-	}
-	for i, a := range found {
-		found[i] = a.Unmap()
-	}
-	return found, nil
 }

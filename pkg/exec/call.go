@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/tidwall/gjson"
@@ -246,7 +247,8 @@ type reply struct {
 	header  []byte // where the call or the cookies need it
 	body    []byte // where the call needs it
 	cookies bool   // the header sets cookies
-	encoded bool   // the body is compressed, and the header says how
+	mine    private
+	encoded bool // the body is compressed, and the header says how
 }
 
 // judge decides how a complete response ends its request, and saves what the
@@ -267,17 +269,17 @@ func (c *call) judge(x *expr.Ctx, r reply, elapsed int64, found [][]byte) (measu
 		}
 	}
 	for i := range c.expect.JSON {
-		if detail := checkJSON(&c.expect.JSON[i], x, found[i]); detail != "" {
+		if detail := checkJSON(&c.expect.JSON[i], x, r.mine, found[i]); detail != "" {
 			return measure.Check, detail
 		}
 	}
 	for i := range c.expect.Header {
-		if detail := checkHeader(&c.expect.Header[i], x, r.header); detail != "" {
+		if detail := checkHeader(&c.expect.Header[i], x, r.mine, r.header); detail != "" {
 			return measure.Check, detail
 		}
 	}
 	for i := range c.expect.Body {
-		if detail := checkBody(&c.expect.Body[i], x, r.body); detail != "" {
+		if detail := checkBody(&c.expect.Body[i], x, r.mine, r.body); detail != "" {
 			return measure.Check, detail
 		}
 	}
@@ -312,7 +314,7 @@ func expectedStatus(want []spec.StatusRange, status int) bool {
 }
 
 // checkJSON checks the text of a value, nil for none.
-func checkJSON(k *spec.JSONCheck, x *expr.Ctx, got []byte) string {
+func checkJSON(k *spec.JSONCheck, x *expr.Ctx, mine private, got []byte) string {
 	null := len(got) > 0 && got[0] == 'n'
 	if got == nil || null {
 		if !k.Exists {
@@ -330,12 +332,12 @@ func checkJSON(k *spec.JSONCheck, x *expr.Ctx, got []byte) string {
 		return k.Path + ": " + err.Error()
 	}
 	if !readJSON(got).Equal(want) {
-		return k.Path + " is " + brief(string(got)) + ", not " + brief(want.Text())
+		return k.Path + " is " + brief(mine.hide(string(got))) + ", not " + brief(mine.hide(want.Text()))
 	}
 	return ""
 }
 
-func checkHeader(k *spec.HeaderCheck, x *expr.Ctx, header []byte) string {
+func checkHeader(k *spec.HeaderCheck, x *expr.Ctx, mine private, header []byte) string {
 	got, ok := httpwire.Field(header, k.Name)
 	if !ok {
 		return "header " + k.Name + " is missing"
@@ -348,12 +350,15 @@ func checkHeader(k *spec.HeaderCheck, x *expr.Ctx, header []byte) string {
 		return "header " + k.Name + ": " + err.Error()
 	}
 	if w := want.Text(); string(got) != w {
-		return "header " + k.Name + " is " + brief(string(got)) + ", not " + brief(w)
+		if tellsWho(k.Name) {
+			return "header " + k.Name + " is another value"
+		}
+		return "header " + k.Name + " is " + brief(mine.hide(string(got))) + ", not " + brief(mine.hide(w))
 	}
 	return ""
 }
 
-func checkBody(k *spec.BodyCheck, x *expr.Ctx, body []byte) string {
+func checkBody(k *spec.BodyCheck, x *expr.Ctx, mine private, body []byte) string {
 	if k.Matches != nil {
 		if !k.Matches.Match(body) {
 			return "the body does not match " + k.Matches.String()
@@ -365,7 +370,7 @@ func checkBody(k *spec.BodyCheck, x *expr.Ctx, body []byte) string {
 		return "body: " + err.Error()
 	}
 	if w := want.Text(); !bytes.Contains(body, []byte(w)) {
-		return "the body does not contain " + brief(w)
+		return "the body does not contain " + brief(mine.hide(w))
 	}
 	return ""
 }
@@ -433,11 +438,16 @@ func readJSON(text []byte) expr.Value {
 // allocates nothing; what is kept of it must be cloned.
 func borrowed(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// brief shortens a target's text for a message.
+// brief shortens a target's text for a message. It cuts between characters: what
+// masks secrets knows the beginning of one by the ellipsis behind it.
 func brief(s string) string {
 	const most = 80
 	if len(s) > most {
-		s = s[:most] + "…"
+		n := most
+		for n > most-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n] + "…"
 	}
 	return strconv.Quote(s)
 }

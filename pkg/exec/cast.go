@@ -373,6 +373,7 @@ func (c *cast) done(i int32, t trip, r reply) {
 	if c.follow(i, t, r) {
 		return
 	}
+	r.mine = private{c, u}
 	outcome, detail := measure.OK, ""
 	large := false
 	if r.encoded && u.call.keepBody {

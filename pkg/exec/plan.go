@@ -33,6 +33,8 @@ type Plan struct {
 	files    int                  // connections that this process may have open, 0: any number
 	paths    int                  // that one answer is searched for, at most
 	maxUsers int                  // of any stage: users with a connection of their own
+
+	credentials []int // slots whose values are sent as credentials
 }
 
 // Options are what a plan needs beside the spec.
@@ -106,6 +108,7 @@ func Compile(s *spec.Spec, o Options) (*Plan, error) {
 		var out []*call
 		for _, st := range in {
 			k := compileCall(s, sp, st, len(steps))
+			p.credentials = k.credentialsOf(p.credentials)
 			if k.query != nil {
 				p.paths = max(p.paths, k.query.Paths())
 			}

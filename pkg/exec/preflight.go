@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"path"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"tollgate/internal/httpwire"
+	"tollgate/internal/reach"
 	"tollgate/pkg/spec"
 )
 
@@ -45,7 +43,7 @@ func Preflight(ctx context.Context, s *spec.Spec, o PreflightOptions) (*Addresse
 	a := newAddresses(s, o.Allow)
 	found := make([][]netip.Addr, len(a.targets))
 	for i, t := range a.targets { // all of them, before anything is sent to one
-		addrs, err := resolve(ctx, t.Host)
+		addrs, err := reach.Resolve(ctx, t.Host)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s has no address: %w", ErrUnreachable, t.Host, err)
 		}
@@ -90,45 +88,12 @@ func (a *Addresses) greet(ctx context.Context, i int, t *spec.Target, found []ne
 	return nil
 }
 
-// allowed decides by the address that will be dialled, not by the name alone:
-// link-local addresses, where clouds keep their metadata, never are.
+// allowed returns ErrRefused unless the address of a host may be loaded.
 func allowed(host string, a netip.Addr, patterns []string) error {
-	if a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsMulticast() || a.IsUnspecified() {
-		return fmt.Errorf("%w: %s is %s, a link-local, multicast or unspecified address: load never goes there", ErrRefused, host, a)
+	if err := reach.Hosts(patterns).Check(host, a); err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	if slices.Contains(metadata, a) || nat64.Contains(a) && isLinkLocal(a) {
-		return fmt.Errorf("%w: %s is %s, where a cloud keeps its metadata: load never goes there", ErrRefused, host, a)
-	}
-	if len(patterns) == 0 {
-		return nil
-	}
-	for _, p := range patterns {
-		if prefix, err := netip.ParsePrefix(p); err == nil && prefix.Contains(a) {
-			return nil
-		}
-		if p == a.String() {
-			return nil
-		}
-		if ok, err := path.Match(strings.ToLower(p), strings.ToLower(host)); err == nil && ok {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: %s (%s) matches none of the allowed hosts %s: add --allow-host %s if it is yours",
-		ErrRefused, host, a, strings.Join(patterns, ", "), host)
-}
-
-// metadata are the addresses of clouds' own services that are not link-local.
-var metadata = []netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("168.63.129.16"),
-}
-
-// nat64 is the prefix under which an IPv4 address may be written (RFC 6052).
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
-
-// isLinkLocal looks at the IPv4 address at the end of one of nat64's.
-func isLinkLocal(a netip.Addr) bool {
-	b := a.As16()
-	return netip.AddrFrom4([4]byte(b[12:])).IsLinkLocalUnicast()
+	return nil
 }
 
 // readyWithin asks one of the addresses that are left; a silent one must leave

@@ -116,7 +116,7 @@ func (p *Plan) locate(on int, path string, location []byte) (target int, origin 
 	}
 	to, err := base.Parse(string(location))
 	if err != nil || to.Host == "" || to.Opaque != "" {
-		return 0, "", "redirects to " + brief(string(location)) + ", which is no location"
+		return 0, "", "redirects to " + brief(placeAlone(string(location))) + ", which is no location"
 	}
 	origin = to.EscapedPath()
 	if origin == "" {
@@ -126,7 +126,7 @@ func (p *Plan) locate(on int, path string, location []byte) (target int, origin 
 		origin += "?" + to.RawQuery
 	}
 	if !httpwire.ValidTarget([]byte(origin)) {
-		return 0, "", "redirects to " + brief(string(location)) + ", which no request line can hold"
+		return 0, "", "redirects to " + brief(placeAlone(string(location))) + ", which no request line can hold"
 	}
 	for target = range 1 + len(p.Spec.Others) {
 		if sameOrigin(p.Spec.TargetOf(target), to) {

@@ -238,7 +238,7 @@ func TestPasswordIsNeverShown(t *testing.T) {
 		"empty":          " ",
 		"another scheme": "mysql://root:c4n@host/db",
 	} {
-		_, err := parseAddress(at, "", nil)
+		_, err := parseAddress(at, "", nil, nil)
 		hidden(what, err)
 	}
 	// The server quotes what it was sent.

@@ -31,6 +31,7 @@ import (
 	"sync"
 	"time"
 
+	"tollgate/internal/reach"
 	"tollgate/pkg/spec"
 )
 
@@ -88,6 +89,9 @@ type Options struct {
 	// Holder is who is named to others who want the database: host and process
 	// unless set.
 	Holder string
+	// Allow lists patterns of hosts, of which the database's must be one where
+	// there are any: see internal/reach.
+	Allow []string
 	// Progress is told of each chunk of rows that is written or deleted, from
 	// the goroutine of the call.
 	Progress func(Progress)
@@ -173,7 +177,7 @@ func Open(ctx context.Context, s *spec.Spec, o Options) (*Database, error) {
 	if o.chunk == 0 {
 		o.chunk = chunkBlocks
 	}
-	at, err := parseAddress(s.Seed.Postgres, s.Seed.Where(), s.Secrets)
+	at, err := parseAddress(s.Seed.Postgres, s.Seed.Where(), s.Secrets, o.Allow)
 	if err != nil {
 		return nil, &Error{Kind: ErrUnreachable, Msg: s.Seed.Pos.File + ":" + strconv.Itoa(s.Seed.Pos.Line) + ": " + err.Error()}
 	}
@@ -183,6 +187,19 @@ func Open(ctx context.Context, s *spec.Spec, o Options) (*Database, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// Refused returns an ErrRefused if the database of s is at a host that may not
+// be connected to, and nil if not, also where it cannot tell. It sends nothing.
+func Refused(ctx context.Context, s *spec.Spec, allow []string) error {
+	at, err := parseAddress(s.Seed.Postgres, s.Seed.Where(), s.Secrets, allow)
+	if err != nil {
+		return nil // Open says why
+	}
+	if err := reach.Hosts(allow).Places(ctx, at.config); err != nil {
+		return &Error{Kind: ErrRefused, Msg: at.where + ": " + at.mask(err.Error())}
+	}
+	return nil
 }
 
 // Where names the database without its password.

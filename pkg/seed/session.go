@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"tollgate/internal/reach"
 )
 
 // address is where a database is. Its password is never shown.
@@ -27,23 +28,14 @@ const connectWithin = 10 * time.Second
 
 // parseAddress reads a connection string, whose place people may see. Host and database must stand in it:
 // what a forgotten variable of the environment names is not to be written to.
-func parseAddress(conn, where string, secrets []string) (*address, error) {
+func parseAddress(conn, where string, secrets []string, hosts reach.Hosts) (*address, error) {
 	const form = "write postgres://USER:PASSWORD@HOST:PORT/DATABASE"
 	if strings.TrimSpace(conn) == "" {
 		return nil, errors.New("seed.postgres is empty; " + form + ", or set the secret that it names")
 	}
-	config, err := pgconn.ParseConfig(conn)
+	config, err := hosts.Postgres(conn)
 	if err != nil {
-		// What pgconn says quotes the string, and cannot know what in a
-		// malformed one is a password.
-		return nil, errors.New("seed.postgres is not a connection string; " + form)
-	}
-	host, database := namesHostAndDatabase(conn)
-	switch {
-	case !host:
-		return nil, errors.New("seed.postgres names no host; " + form)
-	case !database:
-		return nil, errors.New("seed.postgres names no database; " + form)
+		return nil, fmt.Errorf("seed.postgres %w; %s", err, form)
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectWithin
@@ -62,18 +54,6 @@ func parseAddress(conn, where string, secrets []string) (*address, error) {
 		config.RuntimeParams[name] = value
 	}
 	return &address{config, where, masker(append(slices.Clone(secrets), config.Password, conn))}, nil
-}
-
-// namesHostAndDatabase reports whether a connection string that parses has them.
-func namesHostAndDatabase(conn string) (host, database bool) {
-	if u, err := url.Parse(conn); err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") {
-		q := u.Query()
-		return u.Host != "" || q.Get("host") != "", strings.Trim(u.Path, "/") != "" || q.Get("dbname") != "" || q.Get("database") != ""
-	}
-	has := func(names string) bool {
-		return regexp.MustCompile(`(?:^|\s)(?:` + names + `)\s*=\s*[^\s]`).MatchString(conn)
-	}
-	return has("host|hostaddr"), has("dbname|database")
 }
 
 // masker replaces secrets, as they are and in the forms that they take in URLs
@@ -172,6 +152,9 @@ func (s *session) connect(ctx context.Context) error {
 	}
 	conn, err := pgconn.ConnectConfig(ctx, s.at.config)
 	if err != nil {
+		if r := reach.Refused(err); r != nil {
+			return &Error{Kind: ErrRefused, Msg: s.at.where + ": " + s.at.mask(r.Error())}
+		}
 		told := s.tell(err)
 		e := &Error{Kind: ErrUnreachable, Msg: s.at.where + ": " + told.Error(), Hint: "check the address, the password and that the server is up"}
 		if b := (*broken)(nil); errors.As(told, &b) {

@@ -98,7 +98,7 @@ func (d *decoder) basic(n *node) *expr.Text {
 	pair := inner.Build()
 	if fixed, ok := pair.Static(); ok {
 		encoded := base64.StdEncoding.EncodeToString(fixed)
-		d.secrets[encoded] = true
+		d.keep(encoded)
 		return literalText("Basic " + encoded)
 	}
 	var b expr.Builder

@@ -109,6 +109,14 @@ func (d *decoder) spec(root *node) *Spec {
 	return s
 }
 
+// keep marks a text as a secret.
+func (d *decoder) keep(secret string) {
+	if !d.secrets[secret] && d.o.Secret != nil {
+		d.o.Secret(secret)
+	}
+	d.secrets[secret] = true
+}
+
 var specName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // header decodes version, name and about, and asks for the keys without which there is no spec.

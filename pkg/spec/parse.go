@@ -17,6 +17,9 @@ type Options struct {
 	// Env looks an environment variable up. Only names that the spec declares
 	// under env, and names of secrets, are asked for. Nil is an empty environment.
 	Env func(name string) (string, bool)
+	// Secret, unless nil, is told of each secret as it is found: faults of a spec
+	// may quote one, and there is no Spec then whose Secrets could be masked.
+	Secret func(string)
 	// ReadFile reads a file that the spec names (a feeder, a body, a
 	// certificate, an included spec), by its slash-separated path relative to
 	// the spec's folder. The caller keeps it inside that folder. Nil: a spec

@@ -189,8 +189,8 @@ func (d *decoder) serverURL(n *node, what, example string) string {
 		return ""
 	}
 	if password, ok := u.User.Password(); ok && password != "" {
-		d.secrets[password] = true
-		d.secrets[text] = true
+		d.keep(password)
+		d.keep(text)
 	}
 	return text
 }

@@ -529,7 +529,7 @@ func (d *decoder) postgres(n *node) string {
 		return ""
 	}
 	for _, secret := range secrets {
-		d.secrets[secret] = true
+		d.keep(secret)
 	}
 	return dsn
 }

@@ -208,7 +208,7 @@ func (d *decoder) targetURL(t *Target, n *node, override string) {
 		return
 	}
 	for _, secret := range secrets {
-		d.secrets[secret] = true
+		d.keep(secret)
 	}
 	t.moveTo(there)
 }
@@ -389,6 +389,9 @@ func parseTarget(text string) (t Target, secrets []string, fault *refusal) {
 	if p := u.Port(); p != "" {
 		port, err = strconv.Atoi(p)
 		if err != nil || port < 1 || port > 65535 {
+			if strings.Trim(p, "0123456789") != "" { // perhaps a piece of a password
+				return refuse("ports go from 1 to 65535", "what follows the host is not a port")
+			}
 			return refuse("ports go from 1 to 65535", "%s is not a port", quote(p))
 		}
 	} else if strings.HasSuffix(u.Host, ":") {

@@ -90,7 +90,7 @@ func (d *decoder) values(n *node) {
 			}
 			v := d.lookUp(name)
 			if !v.IsNil() {
-				d.secrets[v.Text()] = true
+				d.keep(v.Text())
 			}
 			return v, nil
 		},
