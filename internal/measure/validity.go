@@ -46,6 +46,7 @@ func Validity(s *Snapshot, health []Health, limit float64) (reasons []string) {
 
 	most := max(lagLeast, lagShare*limit)
 	lag, n := judgedLag(health)
+	lag = min(lag, lagOfMost(&s.Lag, n))
 	if limit > 0 && n > 0 && lag > most {
 		why := ""
 		if steal, throttled := troubles(health); throttled > 0.01 {
@@ -108,6 +109,16 @@ func judgedLag(health []Health) (lag float64, sent uint64) {
 		}
 		lag = next
 	}
+}
+
+// lagOfMost is another upper bound of the p99 of n judged requests, from all that
+// were sent: if at most a hundredth of n of all are later than it, no more of
+// the judged ones are. One bad second of sixty does not reach it.
+func lagOfMost(all *Hist, n uint64) float64 {
+	if all.Count == 0 || n == 0 {
+		return math.Inf(1)
+	}
+	return all.Quantile(1 - 0.01*float64(n)/float64(max(n, all.Count)))
 }
 
 // troubles averages what the system took from the generator.

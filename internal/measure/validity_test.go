@@ -54,3 +54,25 @@ func pick(cond bool, a, b float64) float64 {
 	}
 	return b
 }
+
+func TestOneBadSecondOfSixtyIsNotALateGenerator(t *testing.T) {
+	health := healthy(60, func(i int, h *Health) { h.LagP99 = pick(i == 7, 0.3, h.LagP99) })
+	for _, c := range []struct {
+		late int // of the 1,000 requests of the bad second
+		want bool
+	}{{20, false}, {599, false}, {700, true}} {
+		r := NewRecorder(&Layout{})
+		for i := range 60_000 {
+			lag := int64(200e3)
+			if i < c.late {
+				lag = 300e6
+			}
+			r.Lag(lag)
+		}
+		s := r.Snapshot()
+		s.Series = []Counts{{Planned: 60_000, Issued: 60_000, Outcomes: [NumOutcomes]uint64{OK: 60_000}}}
+		if why := Validity(s, health, 0.2); (len(why) > 0) != c.want {
+			t.Errorf("%d of 60,000 late: %q", c.late, why)
+		}
+	}
+}
