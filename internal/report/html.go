@@ -304,7 +304,9 @@ func (p *htmlPage) slos(d *Document) {
 		v := sloView{
 			Tone: tone[0], Mark: tone[1], Word: tone[2], Claim: s.Claim, During: s.during(),
 			Observed: s.Observed, Limit: s.Op + " " + s.Limit, Why: s.Reason, Picture: s.picture(),
-			Counts: []string{plural(s.Requests, "request")},
+		}
+		if s.Requests > 0 || s.Verdict == slo.NoData { // users and probes are seen without any
+			v.Counts = append(v.Counts, plural(s.Requests, "request"))
 		}
 		if s.Bad > 0 {
 			v.Counts = append(v.Counts, count(s.Bad)+" bad")

@@ -252,6 +252,10 @@ const Tollgate = (() => {
           ticks = [];
           const step = niceStep(d.high, Math.max(2, Math.floor(o.height / 32)));
           for (let i = 0; i * step <= d.high * 1.001; i++) ticks.push(Number((i * step).toPrecision(6)));
+          if (ticks.length < 2 && d.high > 0) { // a low chart: one round number beside 0
+            const power = Math.pow(10, Math.floor(Math.log10(d.high)));
+            ticks.push([5, 2, 1].find((f) => f * power <= d.high * 1.001) * power);
+          }
         }
       }
       unit.textContent = (o.unit || "") + (d.far.length ? (o.unit ? " · " : "") + d.far.join(", ") + " is above the scale" : "");
