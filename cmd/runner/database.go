@@ -81,6 +81,7 @@ func (d *database) take(ctx context.Context) error {
 	}
 	d.held = held
 	left, err := d.db.Recover(ctx)
+	d.app.canvas.clear()
 	for _, c := range left {
 		d.data.Recovered += c.Deleted + c.Made
 		d.note("removed what run %s had left: %s", c.Run, removed(c))
