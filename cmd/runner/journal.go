@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"tollgate/internal/compare"
 	"tollgate/internal/measure"
 	"tollgate/internal/report"
 	"tollgate/pkg/exec"
@@ -36,10 +35,7 @@ func (e *ending) keepJournal(o runOptions, run exec.RunOptions) (*journal, error
 	}
 	r := e.outset(o)
 	r.Generator.Driver, r.Generator.Loops, r.Generator.RunID = driver, loops, run.RunID
-	r.Fingerprint = compare.Fingerprint(r.Spec, r.Generator)
-	if r.Data != nil {
-		r.Fingerprint.Data = r.Data.Digest
-	}
+	r.Fingerprint = fingerprint(&r)
 	for _, p := range e.probes {
 		r.Probes = append(r.Probes, measure.Readings{Probe: p.Name})
 	}

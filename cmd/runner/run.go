@@ -425,6 +425,15 @@ func (e *ending) outset(o runOptions) report.Run {
 	return r
 }
 
+// fingerprint is what a run is compared by, its data included.
+func fingerprint(r *report.Run) report.Fingerprint {
+	f := compare.Fingerprint(r.Spec, r.Generator)
+	if r.Data != nil {
+		f.Data = r.Data.Digest
+	}
+	return f
+}
+
 // report judges what there is to judge, and makes the document of it and the
 // fault that it ends in.
 func (e *ending) report(o runOptions) (*report.Document, *fault) {
@@ -438,10 +447,7 @@ func (e *ending) report(o runOptions) (*report.Document, *fault) {
 	if e.result != nil {
 		r.Generator.Driver, r.Generator.Loops, r.Generator.RunID = res.Driver, res.Loops, res.RunID
 	}
-	r.Fingerprint = compare.Fingerprint(s, r.Generator)
-	if r.Data != nil {
-		r.Fingerprint.Data = r.Data.Digest
-	}
+	r.Fingerprint = fingerprint(&r)
 	claims, evidence := res.Claims()
 	var mismatch []string // of the baseline
 	if o.baseline != nil && e.result != nil {

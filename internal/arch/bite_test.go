@@ -162,8 +162,8 @@ func TestMachinePathsAreFound(t *testing.T) {
 		{"a home", "open \"/" + "home/ann/x\"", "a.md:1"},
 		{"another system's home", "C:" + `\Users\ann`, "a.md:1"},
 		{"the administrator's", "`/" + "root/.cache`", "a.md:1"},
-		{"a path of the tree", "see internal/work/x and ./tmp/x", ""},
-		{"an address", "http://example.org/work/x", ""},
+		{"a path of the tree", "see internal/" + "work/x and ./" + "tmp/x", ""},
+		{"an address", "http://example.org/" + "work/x", ""},
 		{"a variable", "${TMPDIR:-/tmp}", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) { expect(t, machinePaths(map[string]string{"a.md": c.line}), c.want) })

@@ -191,7 +191,6 @@ type (
 
 // The enums of the database, in its order. The API takes fewer of some.
 var (
-	userRoles         = []string{"system_admin", "agency_admin", "commander", "dispatcher", "field_unit_leader", "responder", "public_user"}
 	alertSources      = []string{"fundamentum", "alarm_system", "axis_microphone", "security_system", "manual", "external_api", "iot_telemetry"}
 	alertSeverities   = []string{"critical", "high", "medium", "low", "info"}
 	alertStatuses     = []string{"pending", "acknowledged", "processing", "resolved", "dismissed"}

@@ -68,10 +68,7 @@ func TestOnlyUnsetFalseAndEmptyTextAreFalse(t *testing.T) {
 
 func TestNumbersAreWrittenAsJSONDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		f := rapid.Float64().Draw(t, "f")
-		if math.IsInf(f, 0) || math.IsNaN(f) {
-			t.Skip("JSON has no such number")
-		}
+		f := rapid.Float64().Filter(func(f float64) bool { return !math.IsInf(f, 0) && !math.IsNaN(f) }).Draw(t, "f") // JSON has no others
 		want, err := json.Marshal(f)
 		if err != nil {
 			t.Fatal(err)

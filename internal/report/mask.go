@@ -127,9 +127,7 @@ func forms(secret string) []string {
 	}
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		out = append(out, encoding.EncodeToString([]byte(secret)))
-		for _, part := range inBase64(encoding, secret) {
-			out = append(out, part)
-		}
+		out = append(out, inBase64(encoding, secret)...)
 	}
 	return out
 }
